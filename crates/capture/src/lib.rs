@@ -1,0 +1,1 @@
+//! Capture files: read, write, import, replay.

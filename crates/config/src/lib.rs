@@ -1,0 +1,1 @@
+//! The site file: TOML to a validated configuration.

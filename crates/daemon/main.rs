@@ -1,0 +1,3 @@
+//! The `labwire` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Driver profiles: TOML to a compiled plan; message to canonical results.

@@ -1,0 +1,1 @@
+//! Tasks, supervision, drain, health, events and metrics.

@@ -1,0 +1,20 @@
+//! Canonical nouns that the dialects meet in: specimen, result, verbatim value, code, unit, flag,
+//! partial time, provenance.
+//!
+//! Invariant: what the analyzer sent is kept as text, character for character
+//! ([`Observation::value`]); every parsed view stands beside it and may be absent. No type here
+//! holds a binary floating point number.
+
+#![forbid(unsafe_code)]
+
+mod diagnostic;
+mod message;
+mod number;
+mod observation;
+mod time;
+
+pub use diagnostic::{Diagnostic, Position};
+pub use message::{DecodedMessage, MessageKind, Query};
+pub use number::{Comparator, ParsedValue, parse_value};
+pub use observation::{Disposition, Flag, Kind, Observation, ObservationStatus, Outcome};
+pub use time::{PartialTime, TimeError, ZoneRule};

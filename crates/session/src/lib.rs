@@ -1,0 +1,1 @@
+//! One analyzer conversation: link machine, message, plan and acknowledgement policy to effects.

@@ -1,0 +1,1 @@
+//! An analyzer's side of the wire, from a driver profile.

@@ -1,0 +1,1 @@
+//! Delivery to the LIS: the LIS database contract.

@@ -1,0 +1,1 @@
+//! The spool: frames, messages, outbox, quarantine, duplicates, ledger on SQLite.

@@ -1,0 +1,1 @@
+//! For tests only: virtual clock, hurtable wire, golden runner.

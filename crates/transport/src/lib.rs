@@ -1,0 +1,1 @@
+//! TCP both ways and serial lines, with tap and backoff.

@@ -1,0 +1,1 @@
+//! Over captures: decode, identify, check, explain.

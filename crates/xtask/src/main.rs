@@ -1,0 +1,3 @@
+//! Set-up, checks, tests and campaigns of the project.
+
+fn main() {}
