@@ -1,1 +1,16 @@
-//! Driver profiles: TOML to a compiled plan; message to canonical results.
+//! Driver profiles: one TOML file per analyzer interface, compiled to a [`Plan`] that turns a
+//! message into canonical observations.
+//!
+//! Invariants. Every `R` record, `OBX` segment and row of a text message is exactly one
+//! [`Outcome`](labwire_model::Outcome). A value is what the analyzer sent, character for character.
+//! What a profile does not say is held or reported, never guessed. No vendor and no model in code.
+
+#![forbid(unsafe_code)]
+
+mod library;
+mod link;
+mod plan;
+
+pub use library::{Compiled, Identified, Library, Report};
+pub use link::{Dialect, ErrorMode, LinkSettings};
+pub use plan::{Check, Context, Plan, Protocol};
