@@ -1,0 +1,99 @@
+//! A text file as the user named it, and positions in it.
+
+use core::ops::Range;
+
+use crate::problem::Problem;
+
+/// A file to be read: what it is called in messages, and its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The path as the user gave it; shown in every message.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+}
+
+/// A place in a text as people count: from 1, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Character in the line, from 1. A tab is one character.
+    pub column: usize,
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+impl Source {
+    /// A source of text that is already known to be text.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// Reads a file's bytes. What is not UTF-8 is replaced and reported once, at the first bad byte,
+    /// so that the rest of the file is checked all the same.
+    pub fn decode(name: impl Into<String>, bytes: &[u8]) -> (Self, Option<Problem>) {
+        let name = name.into();
+        match core::str::from_utf8(bytes) {
+            Ok(text) => (Self { name, text: text.to_owned() }, None),
+            Err(error) => {
+                let at = error.valid_up_to();
+                let wide =
+                    bytes.len() > 1 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]));
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                let problem = Problem::error(
+                    at..at + char::REPLACEMENT_CHARACTER.len_utf8(),
+                    format!("byte {:#04x} is not UTF-8", bytes[at]),
+                )
+                .help(if wide {
+                    "the file looks like UTF-16; save it as UTF-8"
+                } else {
+                    "save the file as UTF-8"
+                });
+                (Self { name, text }, Some(problem))
+            }
+        }
+    }
+
+    /// Line and column of a byte offset. An offset behind the text, or inside a character, counts
+    /// as the nearest place before it.
+    #[must_use]
+    pub fn position(&self, offset: usize) -> Position {
+        let offset = floor_boundary(&self.text, offset);
+        let before = &self.text[..offset];
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before[start..].chars().filter(|c| *c != BYTE_ORDER_MARK).count() + 1;
+        Position { line: before.matches('\n').count() + 1, column }
+    }
+
+    /// The bytes of a line (from 1) without its line ending, as a range in the text.
+    #[must_use]
+    pub(crate) fn line_range(&self, line: usize) -> Range<usize> {
+        let mut start = 0;
+        for _ in 1..line {
+            match self.text[start..].find('\n') {
+                Some(at) => start += at + 1,
+                None => return self.text.len()..self.text.len(),
+            }
+        }
+        let end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
+        let end = if self.text[start..end].ends_with('\r') { end - 1 } else { end };
+        start..end
+    }
+
+    /// Where something may be added at the end: an empty range behind the last visible character.
+    #[must_use]
+    pub fn end(&self) -> Range<usize> {
+        let end = self.text.trim_end().len();
+        end..end
+    }
+}
+
+/// The nearest character boundary at or before `offset`.
+pub(crate) fn floor_boundary(text: &str, offset: usize) -> usize {
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
