@@ -85,8 +85,8 @@ mod tests {
             Entry::to_analyzer(at(40), b"\x06"),
             Entry::to_analyzer(at(41), b"\x05"),
         ];
-        let steps: Vec<(u64, Action)> =
-            Replay::new(&entries).map(|step| (step.after.as_millis() as u64, step.action)).collect();
+        let steps: Vec<(u128, Action)> =
+            Replay::new(&entries).map(|step| (step.after.as_millis(), step.action)).collect();
         assert_eq!(
             steps,
             [

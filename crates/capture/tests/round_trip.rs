@@ -1,5 +1,7 @@
 //! What is written is read back the same, whatever the bytes.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may stop at the first surprise")]
+
 use std::time::Duration;
 
 use jiff::Timestamp;
