@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use crate::entry::Entry;
+use crate::entry::{Direction, Entry};
 use crate::escape::hex_byte;
 use crate::import::Note;
 
@@ -55,7 +55,7 @@ pub(crate) fn split_dump(bytes: &[u8], notes: &mut Vec<Note>) -> Vec<Entry> {
             "line ends inside {mended} frames were changed by an editor; with CR their checksums are right"
         )));
     }
-    if !entries.is_empty() {
+    if entries.iter().any(|entry: &Entry| entry.direction() == Direction::ToAnalyzer) {
         notes.push(Note::general(
             "a dump has no directions and no times: lone ACK and NAK are taken as the host's, all else as the analyzer's",
         ));
@@ -145,7 +145,6 @@ fn checksum(text: &[u8]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::Direction;
     use crate::escape::escape;
 
     fn framed(text: &str) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! The kinds of file that people keep, each recognised and brought back to bytes or records.
 
+#![expect(clippy::panic, reason = "helpers of tests may stop at the first surprise")]
+
 use labwire_capture::{Body, Entry, Format, import, sniff};
 
 fn wire(bytes: &[u8]) -> Vec<Entry> {
