@@ -8,12 +8,14 @@
 #![forbid(unsafe_code)]
 
 mod diagnostic;
+mod line;
 mod message;
 mod number;
 mod observation;
 mod time;
 
 pub use diagnostic::{Diagnostic, Position};
+pub use line::{OutcomeLine, Provenance};
 pub use message::{DecodedMessage, MessageKind, Query};
 pub use number::{Comparator, ParsedValue, parse_value};
 pub use observation::{Disposition, Flag, Kind, Observation, ObservationStatus, Outcome};
