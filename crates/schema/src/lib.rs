@@ -19,6 +19,7 @@ mod syntax;
 mod table;
 mod tree;
 mod width;
+mod wording;
 
 pub use duration::{format_duration, parse_duration};
 pub use json::json_schema;

@@ -1,0 +1,327 @@
+//! What the TOML parser found, in words for someone who does not know TOML, at the place where it
+//! is to be mended.
+
+use core::ops::Range;
+
+use crate::problem::Problem;
+use crate::source::Source;
+
+/// Something that is no TOML.
+pub(crate) struct Slip {
+    /// What to say; nothing where it only follows from the slip before it.
+    pub(crate) problem: Option<Problem>,
+    /// The lines that cannot be read because of it.
+    pub(crate) lines: Range<usize>,
+}
+
+/// The slip behind an error of the parser. `readable` is the source with earlier slips painted over,
+/// `follows` the last line that only followed from the one before it.
+pub(crate) fn slip(
+    source: &Source,
+    readable: &Source,
+    span: Range<usize>,
+    message: &str,
+    follows: Option<usize>,
+) -> Slip {
+    let text = &readable.text;
+    let number = readable.position(span.start).line;
+    let line = readable.line_range(number);
+    let content = text[line.clone()].trim();
+    let at = line.start + (text[line.clone()].len() - text[line.clone()].trim_start().len());
+
+    if number > 1 && !starts_statement(content) && was_painted(source, readable, number - 1) {
+        let before = source.text[source.line_range(number - 1)].trim_end();
+        if follows == Some(number - 1) || before.ends_with([',', '{', '[', ':']) {
+            return Slip { problem: None, lines: line };
+        }
+    }
+    if message.contains("multi-line") {
+        return open_text(text, span, if message.contains("literal") { "'''" } else { "\"\"\"" }, readable);
+    }
+    if let Some(slip) = open_bracket(readable, &span, message, number) {
+        return slip;
+    }
+    if content.starts_with('[') && !content.contains('=') {
+        let name = content.trim_start_matches('[').split([']', '#']).next().unwrap_or_default().trim();
+        let brackets = if content.starts_with("[[") { ("[[", "]]") } else { ("[", "]") };
+        let help = if name.is_empty() {
+            "write the name of the table between the brackets".to_owned()
+        } else {
+            format!("write `{}{name}{}` on a line of its own", brackets.0, brackets.1)
+        };
+        let problem = Problem::error(at..line.end, "the table header is malformed").help(help);
+        // Without its header the section would be taken for a part of the one before it.
+        return Slip { problem: Some(problem), lines: line.start..next_header(readable, number) };
+    }
+    Slip { problem: Some(in_line(text, &line, span, message)), lines: line }
+}
+
+fn was_painted(source: &Source, readable: &Source, line: usize) -> bool {
+    let range = source.line_range(line);
+    source.text.get(range.clone()) != readable.text.get(range)
+}
+
+/// Whether a line begins something: a header, or a key with its value.
+fn starts_statement(content: &str) -> bool {
+    if content.starts_with('[') {
+        return content.trim_end().ends_with(']') && !content.contains(['"', '\'', ',']);
+    }
+    content.split_once('=').is_some_and(|(key, _)| {
+        !key.trim().is_empty() && !key.trim().contains(|c: char| c.is_whitespace() || "{}[],:".contains(c))
+    })
+}
+
+fn next_header(source: &Source, after: usize) -> usize {
+    let mut number = after + 1;
+    loop {
+        let line = source.line_range(number);
+        if line.start >= source.text.len() || source.text[line.clone()].trim_start().starts_with('[') {
+            return line.start;
+        }
+        number += 1;
+    }
+}
+
+/// Text in three quotes that never ends: the last three quotes are those that opened it.
+fn open_text(text: &str, span: Range<usize>, quotes: &str, source: &Source) -> Slip {
+    let open = text[..span.start].rfind(quotes).unwrap_or(span.start);
+    let line = source.line_range(source.position(open).line);
+    Slip {
+        problem: Some(
+            Problem::error(open..(open + 3).min(text.len()), "the text that begins here never ends")
+                .help(format!("close it with `{quotes}`")),
+        ),
+        lines: line,
+    }
+}
+
+/// A list or inline table without its end, or without a comma between two of its lines. The parser
+/// notices on a later line.
+fn open_bracket(source: &Source, span: &Range<usize>, message: &str, number: usize) -> Option<Slip> {
+    let inside = ["array", "inline table", "key-value pairs"].iter().any(|word| message.contains(word));
+    if !inside || message.contains("array table") {
+        return None;
+    }
+    let (open, bracket) = last_open_bracket(&source.text[..span.start])?;
+    let open_line = source.position(open).line;
+    if open_line == number && source.line_range(number).end > span.start {
+        return None;
+    }
+    let close = if bracket == '[' { ']' } else { '}' };
+    let what = if bracket == '[' { "list" } else { "table" };
+    let mut closing = number;
+    let closed = loop {
+        let line = source.line_range(closing);
+        let content = source.text[line.clone()].trim_start();
+        if content.starts_with(close) {
+            break Some(line.end);
+        }
+        let header = starts_statement(content) && content.starts_with('[');
+        if line.end >= source.text.len() || header {
+            break None;
+        }
+        closing += 1;
+    };
+    let from = source.line_range(open_line).start;
+    let before = source.text[..span.start].trim_end().len();
+    Some(match closed {
+        Some(end) if message.starts_with("missing comma") => Slip {
+            problem: Some(
+                Problem::error(before..before, "missing comma").help("put a comma between two entries"),
+            ),
+            lines: from..end,
+        },
+        Some(end) => Slip {
+            problem: Some(Problem::error(span.clone(), format!("this does not belong in a {what}"))),
+            lines: from..end,
+        },
+        None => {
+            let end = if starts_statement(source.text[source.line_range(number)].trim()) {
+                source.line_range(number).start
+            } else {
+                source.line_range(number).end
+            };
+            Slip {
+                problem: Some(
+                    Problem::error(open..open + 1, format!("the {what} that begins here is not closed"))
+                        .help(format!("close it with `{close}`")),
+                ),
+                lines: from..end,
+            }
+        }
+    })
+}
+
+/// The last bracket that was opened and not closed, outside quotes and comments.
+fn last_open_bracket(text: &str) -> Option<(usize, char)> {
+    let mut open = Vec::new();
+    let mut quote = None;
+    let mut comment = false;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        if c == '\n' {
+            (quote, comment, escaped) = (None, false, false);
+            continue;
+        }
+        match quote {
+            _ if comment => {}
+            Some('"') if escaped => escaped = false,
+            Some('"') if c == '\\' => escaped = true,
+            Some(q) if c == q => quote = None,
+            Some(_) => {}
+            None => match c {
+                '#' => comment = true,
+                '"' | '\'' => quote = Some(c),
+                '[' | '{' => open.push((at, c)),
+                ']' | '}' => {
+                    open.pop();
+                }
+                _ => {}
+            },
+        }
+    }
+    open.pop()
+}
+
+/// A slip that is seen and mended in its own line.
+fn in_line(text: &str, line: &Range<usize>, span: Range<usize>, message: &str) -> Problem {
+    let content = &text[line.clone()];
+    let start = line.end - content.trim_start().len();
+    let key_end = content.find([':', '=', ' ']).map_or(line.end, |at| line.start + at);
+    if message.starts_with("invalid basic string") || message.starts_with("invalid literal string") {
+        let quote = if message.contains("basic") { '"' } else { '\'' };
+        let open = text[..span.start].rfind(quote).filter(|at| *at >= line.start).unwrap_or(start);
+        return Problem::error(open..span.end.max(open + 1), "the text that begins here never ends")
+            .help(format!("close it with `{quote}`"));
+    }
+    if content.trim_start().starts_with('{') {
+        return Problem::error(start..start + 1, "this is not TOML")
+            .help("the file looks like JSON; write `[table]` headers and `key = value` lines");
+    }
+    if let Some(colon) =
+        content.find(':').filter(|colon| content.find('=').is_none_or(|equals| equals > *colon))
+    {
+        let at = line.start + colon;
+        return Problem::error(at..at + 1, "expected `=`, found `:`")
+            .help(format!("write `{} = …`", content[..colon].trim()));
+    }
+    if message.starts_with("key with no value") {
+        let key = &text[start..key_end.max(start)];
+        return Problem::error(start..line.start + content.trim_end().len(), "a key without a value")
+            .help(format!("write `{key} = …`"));
+    }
+    if let Some(value) = value_around(content, span.start - line.start) {
+        let range = line.start + value.start..line.start + value.end;
+        let written = &text[range.clone()];
+        if written.is_empty() {
+            return Problem::error(span, "a key without a value").help("write a value behind the `=`");
+        }
+        if let Some(next) = written.find('=') {
+            let key = written[..next].trim_end().rfind(char::is_whitespace).map_or(0, |at| at + 1);
+            return Problem::error(range.start + key..range.end, "two keys on one line")
+                .help("begin a new line for each key");
+        }
+        if message.starts_with("string values must be quoted") || is_bare_text(written) {
+            return bare_text(written, range);
+        }
+    }
+    if message.starts_with("unquoted keys cannot be empty") {
+        let end = line.start + content.trim_end().len();
+        return Problem::error(start..end, "a value without a key").help("write `key = value`");
+    }
+    if message.starts_with("missing escaped value") {
+        let at = span.start.saturating_sub(1).max(line.start);
+        let end = text[span.start..line.end].chars().next().map_or(span.start, |c| span.start + c.len_utf8());
+        return Problem::error(at..end, format!("`{}` is not an escape sequence", &text[at..end]))
+            .help("write the backslash twice, or put the text in single quotes, where it means itself");
+    }
+    if message.starts_with("unexpected leading zero") {
+        return Problem::error(span, "a number does not begin with zero")
+            .help("leave the zero out, or write text in quotes");
+    }
+    if message.starts_with("unexpected key or value") {
+        let end = line.start + content.trim_end().len();
+        return Problem::error(span.start.min(end)..end, "nothing may follow the value on its line")
+            .help("begin a new line, or `#` for a comment");
+    }
+    Problem::error(span, message.to_owned())
+}
+
+/// The unquoted value that a byte of a line stands in.
+fn value_around(content: &str, at: usize) -> Option<Range<usize>> {
+    let equals = content[..at.min(content.len())].rfind('=')?;
+    let end = content[equals..].find(['#', ',', '}', ']']).map_or(content.len(), |end| equals + end);
+    let value = &content[equals + 1..end];
+    if value.contains(['"', '\'', '[', '{']) {
+        return None;
+    }
+    let start = equals + 1 + (value.len() - value.trim_start().len());
+    Some(start..start + value.trim().len())
+}
+
+fn is_bare_text(written: &str) -> bool {
+    written.matches('.').count() > 1
+        || written.contains([':', '/'])
+        || written.starts_with(|c: char| c.is_alphabetic() || c == '_')
+}
+
+fn bare_text(written: &str, range: Range<usize>) -> Problem {
+    let lower = written.to_ascii_lowercase();
+    if lower == "true" || lower == "false" {
+        return Problem::error(range, format!("`{written}` must be in small letters"))
+            .help(format!("write {lower}"));
+    }
+    if written.starts_with(['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}', '\u{ab}']) {
+        let inner = written
+            .trim_matches(['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}', '\u{ab}', '\u{bb}']);
+        return Problem::error(range, "these are not the quotes of TOML").help(format!("write \"{inner}\""));
+    }
+    Problem::error(range, "text must be in quotes").help(format!("write \"{written}\""))
+}
+
+/// A key or table header that stands there for the second time, and where it stood first.
+pub(crate) fn key_again(source: &Source, span: Range<usize>, message: &str) -> Problem {
+    let text = &source.text;
+    let name = text[span.clone()].to_owned();
+    let number = source.position(span.start).line;
+    let line = text[source.line_range(number)].trim_start();
+    let header = line.starts_with('[');
+    let mut first = None;
+    for earlier in (1..number).rev() {
+        let range = source.line_range(earlier);
+        let content = text[range.clone()].trim_start();
+        let at = range.end - content.len();
+        if header {
+            if content.starts_with('[') && header_name(content) == header_name(line) {
+                let open = content.len() - content.trim_start_matches('[').len();
+                first = Some((at + open..at + open + header_name(content).len(), content.starts_with("[[")));
+            }
+        } else if content.starts_with('[') {
+            break;
+        } else if content.strip_prefix(&name).is_some_and(|rest| rest.trim_start().starts_with(['=', '.'])) {
+            first = Some((at..at + name.len(), false));
+        }
+    }
+    let problem = if message.starts_with("cannot extend") {
+        Problem::error(span, format!("`{name}` has a value already, so it cannot have keys of its own"))
+    } else if header && first.as_ref().is_some_and(|(_, list)| *list != line.starts_with("[[")) {
+        let name = header_name(line);
+        Problem::error(span, format!("`{name}` is given once as `[{name}]` and once as `[[{name}]]`"))
+            .help("write all of them the same way")
+    } else if header {
+        Problem::error(span, format!("the table `[{}]` is given twice", header_name(line)))
+            .help("put its keys under one header")
+    } else {
+        Problem::error(span, format!("the key `{name}` is given twice")).help("remove one of them")
+    };
+    match first {
+        Some((first, _)) => problem.related(first, "first given here"),
+        None => problem,
+    }
+}
+
+/// `site` of `[site]  # comment`, `connection` of `[[connection]]`.
+fn header_name(line: &str) -> &str {
+    let inner = line.trim_start_matches('[');
+    inner.split(']').next().unwrap_or(inner).trim()
+}
