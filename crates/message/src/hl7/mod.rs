@@ -1,0 +1,11 @@
+//! HL7 v2: the header's fields, messages in a file, acknowledgements.
+
+mod acknowledge;
+mod header;
+mod messages;
+mod policy;
+
+pub use acknowledge::{AckCode, AckError, AckFields, Location, Severity, acknowledge};
+pub use header::{Header, Version};
+pub use messages::messages;
+pub use policy::{AckMode, AckPlan, Outcome, When, ack_policy};
