@@ -1,0 +1,190 @@
+//! Where a connection comes from, as data.
+
+use core::time::Duration;
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::cidr::Cidr;
+
+/// One configured end of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Analyzers dial in.
+    TcpListen(TcpListenSettings),
+    /// This side dials the analyzer.
+    TcpConnect(TcpConnectSettings),
+    /// A serial port, or a pseudo-terminal in its place.
+    Serial(SerialSettings),
+}
+
+/// A port on which analyzers dial in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpListenSettings {
+    /// The address.
+    pub address: SocketAddr,
+    /// Networks that may connect; empty lets everybody in.
+    pub allow: Vec<Cidr>,
+    /// Connections at a time. Analyzers that lost power dial in again beside their dead connection, so
+    /// one is too few.
+    pub connections_max: usize,
+}
+
+impl TcpListenSettings {
+    /// A port for everybody, eight connections at a time.
+    pub const fn new(address: SocketAddr) -> Self {
+        Self { address, allow: Vec::new(), connections_max: 8 }
+    }
+}
+
+/// An analyzer that waits to be dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpConnectSettings {
+    /// `host:port`; a name is looked up at each attempt.
+    pub address: String,
+    /// How long one attempt may take.
+    pub connect_timeout: Duration,
+}
+
+impl TcpConnectSettings {
+    /// Ten seconds for an attempt.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self { address: address.into(), connect_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// A serial port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SerialSettings {
+    /// The device. A path below `/dev/serial/by-id` is followed anew at each opening, so that a replugged
+    /// adapter is found under whatever name it comes back.
+    pub device: PathBuf,
+    /// Bits per second.
+    pub baud: u32,
+    /// Bits of a character.
+    pub data_bits: DataBits,
+    /// Parity.
+    pub parity: Parity,
+    /// Stop bits.
+    pub stop_bits: StopBits,
+    /// Flow control.
+    pub flow: Flow,
+}
+
+impl SerialSettings {
+    /// 9600 bits per second, eight bits, no parity, one stop bit, no flow control.
+    pub fn new(device: impl Into<PathBuf>) -> Self {
+        Self {
+            device: device.into(),
+            baud: 9600,
+            data_bits: DataBits::Eight,
+            parity: Parity::None,
+            stop_bits: StopBits::One,
+            flow: Flow::None,
+        }
+    }
+}
+
+/// Bits of a character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataBits {
+    /// Seven.
+    Seven,
+    /// Eight.
+    Eight,
+}
+
+/// Parity of a character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parity {
+    /// No parity bit.
+    None,
+    /// Even.
+    Even,
+    /// Odd.
+    Odd,
+}
+
+/// Stop bits of a character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopBits {
+    /// One.
+    One,
+    /// Two.
+    Two,
+}
+
+/// Flow control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// None.
+    None,
+    /// XON and XOFF. They are then no data: text that contains 0x11 or 0x13 does not pass.
+    Software,
+    /// RTS and CTS.
+    Hardware,
+}
+
+/// A word or number that is none of the known ones; its text lists those.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownName(&'static str);
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}", self.0)
+    }
+}
+
+impl Error for UnknownName {}
+
+impl FromStr for Parity {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "none" => Ok(Self::None),
+            "even" => Ok(Self::Even),
+            "odd" => Ok(Self::Odd),
+            _ => Err(UnknownName("`none`, `even` or `odd`")),
+        }
+    }
+}
+
+impl FromStr for Flow {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "none" => Ok(Self::None),
+            "software" => Ok(Self::Software),
+            "hardware" => Ok(Self::Hardware),
+            _ => Err(UnknownName("`none`, `software` (XON/XOFF) or `hardware` (RTS/CTS)")),
+        }
+    }
+}
+
+impl TryFrom<u8> for DataBits {
+    type Error = UnknownName;
+
+    fn try_from(bits: u8) -> Result<Self, UnknownName> {
+        match bits {
+            7 => Ok(Self::Seven),
+            8 => Ok(Self::Eight),
+            _ => Err(UnknownName("7 or 8")),
+        }
+    }
+}
+
+impl TryFrom<u8> for StopBits {
+    type Error = UnknownName;
+
+    fn try_from(bits: u8) -> Result<Self, UnknownName> {
+        match bits {
+            1 => Ok(Self::One),
+            2 => Ok(Self::Two),
+            _ => Err(UnknownName("1 or 2")),
+        }
+    }
+}
