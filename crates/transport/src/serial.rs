@@ -251,3 +251,59 @@ impl AsyncWrite for SerialWire {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::marks::CharacterError;
+    use crate::pty::PseudoTerminal;
+
+    /// A pseudo-terminal doubles a marked FF, so marks are laid where the kernel of a real port would put them.
+    fn with_raw(marked: &[u8]) -> (PseudoTerminal, SerialWire) {
+        let analyzer = PseudoTerminal::open().unwrap();
+        let mut wire = SerialWire::open(&SerialSettings::new(analyzer.path())).unwrap();
+        wire.raw[..marked.len()].copy_from_slice(marked);
+        wire.pending = 0..marked.len();
+        (analyzer, wire)
+    }
+
+    #[tokio::test]
+    async fn a_damaged_character_is_reported_at_its_place_and_the_line_goes_on() {
+        let (_analyzer, mut wire) = with_raw(b"\x021H\xff\x00|\\^\xff\xff\xff\x00\x00&\r");
+        let mut buffer = [0; 64];
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            match wire.read(&mut buffer).await {
+                Ok(count) => seen.push(Ok(buffer[..count].to_vec())),
+                Err(error) => seen.push(Err(CharacterError::of(&error).unwrap())),
+            }
+        }
+        assert_eq!(
+            seen,
+            [
+                Ok(b"\x021H".to_vec()),
+                Err(CharacterError::Damaged(b'|')),
+                Ok(b"\\^\xff".to_vec()),
+                Err(CharacterError::Break),
+                Ok(b"&\r".to_vec()),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_mark_cut_by_a_small_buffer_keeps_its_meaning() {
+        let (_analyzer, mut wire) = with_raw(b"ab\xff\xffc\xff\x00d");
+        let mut buffer = [0; 1];
+        let mut good = Vec::new();
+        let error = loop {
+            match wire.read(&mut buffer).await {
+                Ok(count) => good.extend_from_slice(&buffer[..count]),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(good, b"ab\xffc");
+        assert_eq!(CharacterError::of(&error), Some(CharacterError::Damaged(b'd')));
+    }
+}
