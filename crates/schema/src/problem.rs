@@ -33,12 +33,21 @@ pub struct Problem {
     pub severity: Severity,
     /// Other places that explain this one, in the same file.
     pub related: Vec<Related>,
+    /// Bytes of the source that are shown as stars, because they are a secret.
+    pub concealed: Option<Range<usize>>,
 }
 
 impl Problem {
     /// A problem that makes the file unusable.
     pub fn error(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), help: None, severity: Severity::Error, related: Vec::new() }
+        Self {
+            span,
+            message: message.into(),
+            help: None,
+            severity: Severity::Error,
+            related: Vec::new(),
+            concealed: None,
+        }
     }
 
     /// A problem that leaves the file usable.
@@ -64,6 +73,13 @@ impl Problem {
     #[must_use]
     pub fn related(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
         self.related.push(Related { span, label: label.into() });
+        self
+    }
+
+    /// Shows some bytes of the source as stars wherever their line is shown.
+    #[must_use]
+    pub fn conceal(mut self, secret: Range<usize>) -> Self {
+        self.concealed = Some(secret);
         self
     }
 

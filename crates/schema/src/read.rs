@@ -322,7 +322,8 @@ impl Reader<'_> {
     fn mistake(&mut self, node: &Node, mistake: Mistake) {
         let text = node.as_text().unwrap_or_default();
         let span = inner_span(self.source, &node.span, text, mistake.at);
-        self.problems.push(Problem::error(span, mistake.message).maybe_help(mistake.help));
+        let problem = Problem::error(span.clone(), mistake.message).maybe_help(mistake.help);
+        self.problems.push(if mistake.secret { problem.conceal(span) } else { problem });
     }
 }
 

@@ -23,9 +23,11 @@ pub fn render(source: &Source, problems: &[Problem]) -> String {
         let key = |p: &Problem| (p.span.start, p.span.end, p.severity);
         key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
     });
+    let concealed: Vec<&Range<usize>> =
+        sorted.iter().filter_map(|problem| problem.concealed.as_ref()).collect();
     let mut out = String::new();
     for problem in &sorted {
-        one(&mut out, source, problem);
+        one(&mut out, source, problem, &concealed);
         out.push('\n');
     }
     if !sorted.is_empty() {
@@ -48,7 +50,7 @@ struct Mark {
     label: String,
 }
 
-fn one(out: &mut String, source: &Source, problem: &Problem) {
+fn one(out: &mut String, source: &Source, problem: &Problem, concealed: &[&Range<usize>]) {
     let severity = match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -70,7 +72,7 @@ fn one(out: &mut String, source: &Source, problem: &Problem) {
         }
         last = Some(*number);
         let range = source.line_range(*number);
-        let (shown, cut) = window(&expand(&source.text[range]), marks);
+        let (shown, cut) = window(&expand(source, range, concealed), marks);
         let _ = writeln!(out, "{}", format!("{number:gutter$} | {shown}").trim_end());
         for mark in marks {
             let start = mark.columns.start.saturating_sub(cut);
@@ -135,11 +137,15 @@ fn columns_before(line: &str, byte: usize) -> usize {
 }
 
 /// The line as characters with their columns, tabs as blanks.
-fn expand(line: &str) -> Vec<(char, usize)> {
+fn expand(source: &Source, line: Range<usize>, concealed: &[&Range<usize>]) -> Vec<(char, usize)> {
     let mut cells = Vec::new();
     let mut columns = 0;
-    for c in line.chars() {
-        if c == '\t' {
+    for (at, c) in source.text[line.clone()].char_indices() {
+        let at = line.start + at;
+        if concealed.iter().any(|secret| secret.contains(&at)) {
+            cells.extend(core::iter::repeat_n(('*', 1), width(c)));
+            columns += width(c);
+        } else if c == '\t' {
             let wide = TAB_COLUMNS - columns % TAB_COLUMNS;
             cells.extend(core::iter::repeat_n((' ', 1), wide));
             columns += wide;

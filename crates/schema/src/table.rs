@@ -101,12 +101,14 @@ pub struct Mistake {
     pub help: Option<String>,
     /// The bytes of the text that are wrong, where it is not all of it.
     pub at: Option<Range<usize>>,
+    /// Whether those bytes are a secret, which no message may repeat.
+    pub secret: bool,
 }
 
 impl Mistake {
     /// A mistake about the whole text.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, at: None }
+        Self { message: message.into(), help: None, at: None, secret: false }
     }
 
     /// Adds what to do about it.
@@ -121,6 +123,12 @@ impl Mistake {
     pub fn at(mut self, at: Range<usize>) -> Self {
         self.at = Some(at);
         self
+    }
+
+    /// Narrows it to some bytes of the text that no message may repeat.
+    #[must_use]
+    pub fn secret(self, at: Range<usize>) -> Self {
+        Self { at: Some(at), secret: true, ..self }
     }
 }
 

@@ -1,0 +1,308 @@
+//! The key table of the site file. `docs/configuration.md` is made from it.
+
+use core::time::Duration;
+
+use labwire_schema::{Checked, Key, Shape, Table};
+
+use crate::judge;
+
+static NAME: Checked =
+    Checked { noun: "a name of small letters, digits and hyphens such as \"xn-1\"", check: judge::name };
+static TIME_ZONE: Checked = Checked { noun: "a time zone such as \"Africa/Cairo\"", check: judge::time_zone };
+static PATH: Checked = Checked { noun: "an absolute path", check: judge::path };
+static SOCKET_PATH: Checked = Checked { noun: "an absolute path", check: judge::socket_path };
+static LIS_URL: Checked =
+    Checked { noun: "a URL such as \"sqlite:///var/lib/labwire/lis.db\"", check: judge::lis_url };
+static LISTEN: Checked =
+    Checked { noun: "an address with its port such as \"10.20.0.5:5600\"", check: judge::socket_address };
+static CONNECT: Checked =
+    Checked { noun: "an address with its port such as \"10.0.0.7:5000\"", check: judge::peer_address };
+static NETWORK: Checked =
+    Checked { noun: "a network such as \"10.20.0.0/16\" or an address", check: judge::network };
+static DRIVER: Checked =
+    Checked { noun: "the id of a driver profile: \"vendor/model\"", check: judge::driver };
+
+/// Where HTTP is served unless the file says otherwise.
+pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:8080";
+
+const INCOMPLETE_HOLD: Shape =
+    Shape::Duration { min: Duration::from_secs(1), max: Duration::from_secs(7 * 86_400) };
+
+static SITE_TABLE: Table = Table::new(
+    "site",
+    "The laboratory.",
+    &[
+        Key::required(
+            "tenant",
+            Shape::Checked(&NAME),
+            "Names the laboratory in every stored record; small letters, digits and hyphens.",
+        )
+        .example("\"central-lab\""),
+        Key::required(
+            "time_zone",
+            Shape::Checked(&TIME_ZONE),
+            "The zone in which analyzers tell the time when they send no offset.",
+        )
+        .example("\"Africa/Cairo\""),
+    ],
+);
+
+static SPOOL: Table = Table::new(
+    "spool",
+    "Where everything that was received is kept until it is delivered, and after. An analyzer gets its positive reply when its bytes are safe here.",
+    &[Key::required(
+        "path",
+        Shape::Checked(&PATH),
+        "The database file, on a local disk. Its directory must exist and belong to labwire alone.",
+    )
+    .example("\"/var/lib/labwire/spool.db\"")],
+)
+.hints(&[("url", "the spool is a local file: `path = \"/var/lib/labwire/spool.db\"`")]);
+
+static LIS: Table = Table::new(
+    "lis",
+    "The database in which the LIS finds its results.",
+    &[Key::required(
+        "url",
+        Shape::Checked(&LIS_URL),
+        "`sqlite:///` and an absolute path. PostgreSQL is not supported by this version. A password never stands in a URL.",
+    )
+    .example("\"sqlite:///var/lib/labwire/lis.db\"")],
+)
+.hints(&[
+    ("path", "write `url = \"sqlite:///var/lib/labwire/lis.db\"`"),
+    ("password", "a password never stands in this file"),
+]);
+
+static ADMIN: Table = Table::new(
+    "admin",
+    "What is served over HTTP: `/metrics`, `/live` and `/ready`, nothing else.",
+    &[Key::optional("listen", Shape::Checked(&LISTEN), "Address and port.")
+        .default("\"127.0.0.1:8080\"")
+        .example("\"127.0.0.1:8080\"")],
+)
+.hints(&[("port", "the port stands in the address: `listen = \"127.0.0.1:8080\"`")]);
+
+static CONTROL: Table = Table::new(
+    "control",
+    "The socket on which commands ask the daemon.",
+    &[Key::optional("socket", Shape::Checked(&SOCKET_PATH), "Its path.")
+        .default("\"/run/labwire/control.sock\"")],
+)
+.hints(&[("path", "write `socket = \"/run/labwire/control.sock\"`")]);
+
+static CAPTURE: Table = Table::new(
+    "capture",
+    "A recording of every byte of every connection, both ways, bounded: the oldest part goes first. It holds patient data.",
+    &[
+        Key::optional("enabled", Shape::Bool, "Whether connections are recorded.").default("true"),
+        Key::optional("directory", Shape::Checked(&PATH), "Where the recordings are kept.")
+            .default("\"/var/lib/labwire/capture\""),
+        Key::optional(
+            "bytes_max",
+            Shape::Integer { min: 65_536, max: 1 << 40 },
+            "How large the recording of one connection may become.",
+        )
+        .default("67_108_864"),
+    ],
+)
+.hints(&[("days_max", "recordings are bounded by `bytes_max` alone in this version")]);
+
+static DRIVERS: Table = Table::new(
+    "drivers",
+    "The site's own driver profiles.",
+    &[Key::optional(
+        "directory",
+        Shape::Checked(&PATH),
+        "A directory with `vendor/model.toml` files. They win over the profiles in the binary, key by key.",
+    )
+    .default("none: the profiles in the binary alone")
+    .example("\"/etc/labwire/drivers\"")],
+);
+
+static LIMITS: Table = Table::new(
+    "limits",
+    "How much of what. Reaching a limit is counted.",
+    &[
+        Key::optional(
+            "connections_max",
+            Shape::Integer { min: 1, max: 1024 },
+            "How many peers may be connected to one listening connection at a time; one more is refused.",
+        )
+        .default("4"),
+        Key::optional(
+            "duplicate_window",
+            Shape::Duration { min: Duration::from_secs(60), max: Duration::from_secs(366 * 86_400) },
+            "How long a repeat of a message is recognised as one.",
+        )
+        .default("\"7d\""),
+        Key::optional(
+            "incomplete_hold",
+            INCOMPLETE_HOLD,
+            "How long a message that never completed waits for its continuation before a person is asked.",
+        )
+        .default("\"15m\""),
+        Key::optional(
+            "persist_deadline",
+            Shape::Duration { min: Duration::from_millis(100), max: Duration::from_secs(14) },
+            "How long a commit may take before the analyzer is refused. An analyzer waits 15 seconds for a reply, so it must be less.",
+        )
+        .default("\"10s\""),
+        Key::optional(
+            "drain_timeout",
+            Shape::Duration { min: Duration::from_secs(1), max: Duration::from_secs(600) },
+            "How long open conversations may take to end when the daemon stops.",
+        )
+        .default("\"20s\""),
+    ],
+);
+
+static TCP: Table = Table::new(
+    "tcp",
+    "A connection over TCP: `tcp.listen` where the analyzer connects to us, `tcp.connect` where we connect to it. What it carries can be read on the network.",
+    &[
+        Key::optional("listen", Shape::Checked(&LISTEN), "Where we listen.").example("\"10.20.0.5:5600\""),
+        Key::optional("connect", Shape::Checked(&CONNECT), "Where the analyzer listens.")
+            .example("\"10.0.0.7:5000\""),
+    ],
+)
+.hints(&[
+    ("port", "the port stands in the address: `tcp.listen = \"10.20.0.5:5600\"`"),
+    ("host", "write `tcp.connect = \"10.0.0.7:5000\"`"),
+    ("address", "write `tcp.listen = \"10.20.0.5:5600\"` or `tcp.connect = \"10.0.0.7:5000\"`"),
+    ("tls", "TLS is not supported by this version"),
+    ("allow", "`allow` stands beside `tcp`, not in it"),
+]);
+
+pub(crate) static SERIAL: Table = Table::new(
+    "serial",
+    "A serial line.",
+    &[
+        Key::required(
+            "device",
+            Shape::Checked(&PATH),
+            "The device file. A path under `/dev/serial/by-id/` stays the same when the adapter is plugged in elsewhere.",
+        )
+        .example("\"/dev/serial/by-id/usb-FTDI_FT232R-if00-port0\""),
+        Key::optional(
+            "baud",
+            Shape::IntegerOneOf(&[300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200]),
+            "Bits a second.",
+        )
+        .default("9600"),
+        Key::optional("data_bits", Shape::IntegerOneOf(&[7, 8]), "Bits of a character.").default("8"),
+        Key::optional("parity", Shape::OneOf(&["none", "even", "odd"]), "The check bit of a character.")
+            .default("\"none\""),
+        Key::optional("stop_bits", Shape::IntegerOneOf(&[1, 2]), "Bits behind a character.").default("1"),
+        Key::optional(
+            "flow_control",
+            Shape::OneOf(&["none", "software", "hardware"]),
+            "How either side makes the other one wait: not at all, by XON and XOFF, by RTS and CTS.",
+        )
+        .default("\"none\""),
+    ],
+)
+.hints(&[
+    ("port", "write `device = \"/dev/serial/by-id/…\"`"),
+    ("path", "write `device = \"/dev/serial/by-id/…\"`"),
+    ("speed", "did you mean `baud`?"),
+    ("rtscts", "write `flow_control = \"hardware\"`"),
+    ("xonxoff", "write `flow_control = \"software\"`"),
+]);
+
+static CONNECTION: Table = Table::new(
+    "connection",
+    "One analyzer link. It has exactly one of `tcp.listen`, `tcp.connect` and `serial`.",
+    &[
+        Key::required(
+            "name",
+            Shape::Checked(&NAME),
+            "Names the connection in commands, metrics and every stored record; unique.",
+        )
+        .example("\"hematology-1\""),
+        Key::required(
+            "driver",
+            Shape::Checked(&DRIVER),
+            "The driver profile; `labwire driver list` shows them all.",
+        )
+        .example("\"generic/lis02\""),
+        Key::optional("tcp", Shape::Table(&TCP), "A connection over TCP.")
+            .example("{ listen = \"10.20.0.5:5600\" }"),
+        Key::optional("serial", Shape::Table(&SERIAL), "A serial line.")
+            .example("{ device = \"/dev/serial/by-id/…\", baud = 9600 }"),
+        Key::optional(
+            "allow",
+            Shape::ListOf(&Shape::Checked(&NETWORK)),
+            "Networks with which results may be exchanged in clear. Required for `tcp` unless the address is of this machine (127.0.0.0/8, ::1): who may connect to `tcp.listen`, where the address of `tcp.connect` must lie.",
+        )
+        .default("this machine alone")
+        .example("[\"10.20.0.0/16\"]"),
+        Key::optional(
+            "time_zone",
+            Shape::Checked(&TIME_ZONE),
+            "The zone of the analyzer's clock, where it is another than the site's.",
+        )
+        .default("`site.time_zone`"),
+        Key::optional(
+            "strict",
+            Shape::Bool,
+            "Whether the standard is followed to the letter, without the tolerances that the field has taught.",
+        )
+        .default("as the driver profile says"),
+        Key::optional(
+            "error_mode",
+            Shape::OneOf(&["close", "resync"]),
+            "What is done about bytes that no protocol explains: the connection is closed, or they are skipped. Choose `resync` behind a serial-to-Ethernet box.",
+        )
+        .default("as the driver profile says, else `close` for TCP and `resync` for a serial line"),
+        Key::optional(
+            "incomplete_hold",
+            INCOMPLETE_HOLD,
+            "How long a message that never completed waits for its continuation before a person is asked.",
+        )
+        .default("`limits.incomplete_hold`"),
+    ],
+)
+.hints(&[
+    ("listen", "write `tcp.listen = \"10.20.0.5:5600\"`"),
+    ("connect", "write `tcp.connect = \"10.0.0.7:5000\"`"),
+    ("port", "write `tcp.listen = \"10.20.0.5:5600\"`"),
+    ("host", "write `tcp.connect = \"10.0.0.7:5000\"`"),
+    ("device", "write `serial = { device = \"/dev/serial/by-id/…\", baud = 9600 }`"),
+    ("baud", "write `serial = { device = \"/dev/serial/by-id/…\", baud = 9600 }`"),
+    ("type", "the kind of connection is told by its key: `tcp.listen`, `tcp.connect` or `serial`"),
+    ("tls", "TLS is not supported by this version; leave the key out and name the network in `allow`"),
+    ("tenant", "this version serves one laboratory: `site.tenant`"),
+    ("orders", "orders are not supported by this version"),
+    ("deny", "only those in `allow` may connect; there is nothing to deny"),
+]);
+
+/// The site file.
+pub static SITE: Table = Table::new(
+    "labwire",
+    "The site file, usually `/etc/labwire/labwire.toml`.",
+    &[
+        Key::required("site", Shape::Table(&SITE_TABLE), "The laboratory."),
+        Key::required("spool", Shape::Table(&SPOOL), "Where what was received is kept."),
+        Key::required("lis", Shape::Table(&LIS), "Where results go."),
+        Key::optional("admin", Shape::Table(&ADMIN), "What is served over HTTP."),
+        Key::optional("control", Shape::Table(&CONTROL), "Where commands ask the daemon."),
+        Key::optional("capture", Shape::Table(&CAPTURE), "What is recorded of every connection."),
+        Key::optional("drivers", Shape::Table(&DRIVERS), "The site's own driver profiles."),
+        Key::optional("limits", Shape::Table(&LIMITS), "How much of what."),
+        Key::required("connection", Shape::ListOf(&Shape::Table(&CONNECTION)), "The analyzers."),
+    ],
+)
+.hints(&[
+    ("sink", "further sinks are not supported by this version; results go to `[lis]`"),
+    ("route", "routes are not supported by this version; all results go to `[lis]`"),
+    ("orders", "orders are not supported by this version"),
+    ("retention", "retention is not supported by this version; nothing is deleted"),
+    ("key", "encryption at rest is not supported by this version"),
+    ("tenant", "this version serves one laboratory: `site.tenant`"),
+    ("database", "did you mean `lis`, where results go, or `spool`, where they are kept?"),
+    ("log", "the daemon logs to standard error; `labwire run --log json` makes it JSON"),
+    ("analyzer", "did you mean `[[connection]]`?"),
+    ("analyzers", "did you mean `[[connection]]`?"),
+    ("connections", "did you mean `[[connection]]`?"),
+]);
