@@ -111,13 +111,18 @@ pub fn decode_hl7<'a>(raw: &'a [u8], delimiters: &Delimiters) -> Decoded<'a> {
 /// cannot be said and becomes a blank.
 #[must_use]
 pub fn encode<'a>(syntax: Syntax, text: &'a [u8], delimiters: &Delimiters) -> Cow<'a, [u8]> {
-    let Some(first) = text.iter().position(|byte| needs_escape(syntax, *byte, delimiters)) else {
+    let truncates =
+        syntax == Syntax::Hl7 && text.last().is_some_and(|last| Some(*last) == delimiters.truncation);
+    let needed = |place: usize, byte: u8| {
+        needs_escape(syntax, byte, delimiters) || (truncates && place + 1 == text.len())
+    };
+    let Some(first) = text.iter().enumerate().position(|(place, byte)| needed(place, *byte)) else {
         return Cow::Borrowed(text);
     };
     let mut encoded = Vec::with_capacity(text.len() + 8);
     encoded.extend_from_slice(&text[..first]);
-    for &byte in &text[first..] {
-        match (needs_escape(syntax, byte, delimiters), delimiters.escape) {
+    for (place, &byte) in text.iter().enumerate().skip(first) {
+        match (needed(place, byte), delimiters.escape) {
             (false, _) => encoded.push(byte),
             (true, None) => encoded.push(b' '),
             (true, Some(escape)) => {
@@ -240,10 +245,10 @@ fn push_as_hex(byte: u8, encoded: &mut Vec<u8>) {
 }
 
 fn needs_escape(syntax: Syntax, byte: u8, delimiters: &Delimiters) -> bool {
+    let is_truncation = Some(byte) == delimiters.truncation;
     byte.is_ascii_control()
         || (syntax == Syntax::Lis02 && byte == 0xFF)
-        || letter(syntax, byte, delimiters).is_some()
-        || (syntax == Syntax::Hl7 && Some(byte) == delimiters.truncation)
+        || (!is_truncation && letter(syntax, byte, delimiters).is_some())
 }
 
 fn letter(syntax: Syntax, byte: u8, delimiters: &Delimiters) -> Option<u8> {

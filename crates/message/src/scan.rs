@@ -25,6 +25,9 @@ pub const SCAN_BYTES_MAX: usize = u32::MAX as usize;
 /// Findings kept of one scan; a last one says that there were more.
 pub const FINDINGS_MAX: usize = 1000;
 
+/// Room for separators that an index keeps between scans; what one huge message needed is given back.
+const SEPARATORS_KEPT_MAX: usize = 1 << 18;
+
 const CR: u8 = b'\r';
 const LF: u8 = b'\n';
 const VT: u8 = 0x0B;
@@ -67,6 +70,9 @@ impl Index {
     /// each header. Where CR is used, a lone LF that is not followed by a record is text inside a
     /// field and stays there.
     pub fn scan<'a>(&'a mut self, syntax: Syntax, bytes: &'a [u8]) -> View<'a> {
+        if self.separators.capacity() > SEPARATORS_KEPT_MAX {
+            *self = Self::new();
+        }
         self.records.clear();
         self.separators.clear();
         self.delimiters.clear();

@@ -113,6 +113,8 @@ pub struct AckFields<'a> {
     pub condition: Option<&'a str>,
     /// The ERR segment.
     pub error: Option<AckError<'a>>,
+    /// Repeat MSH-10 of the request as MSH-10 of the reply, for analyzers that look for it there.
+    pub echo_msh_10: bool,
     /// Repeat MSH-16 of the request, for analyzers that say there which kind of result they send.
     pub echo_msh_16: bool,
     /// Repeat MSH-21 of the request, as IHE LAW wants it.
@@ -126,7 +128,8 @@ const ERR: Name = Name::of(*b"ERR");
 /// Builds the acknowledgement of a message from its MSH segment; segments end with CR, the last one too.
 ///
 /// MSA-2 is MSH-10 of the request byte for byte. Delimiters and character set are the request's;
-/// applications and facilities are swapped whole, with all their components.
+/// applications and facilities are swapped whole, with all their components. A request without
+/// MSH-10 gets an empty MSA-2, which correlates with nothing: the caller decides whether to send it.
 #[must_use]
 pub fn acknowledge(msh: &Record<'_>, code: AckCode, fields: &AckFields<'_>) -> Vec<u8> {
     let request = Header::new(*msh);
@@ -140,7 +143,10 @@ pub fn acknowledge(msh: &Record<'_>, code: AckCode, fields: &AckFields<'_>) -> V
     header.raw(3, field(5)).raw(4, field(6)).raw(5, field(3)).raw(6, field(4));
     header.text(7, fields.time.as_bytes());
     header.raw(9, &reply_type(request, version));
-    header.text(10, &text(fields.control_id));
+    match fields.echo_msh_10 {
+        true => header.raw(10, field(10)),
+        false => header.text(10, &text(fields.control_id)),
+    };
     header.raw(11, field(11)).raw(12, field(12));
     if fields.echo_msh_16 && !field(16).is_empty() {
         header.raw(16, field(16));

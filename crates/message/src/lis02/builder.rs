@@ -23,7 +23,9 @@ use crate::scan::Syntax;
 pub struct MessageBuilder {
     delimiters: Delimiters,
     counters: Counters,
-    /// Level of the last record that C and M can follow.
+    /// Level of the last record that C can describe: any but C.
+    described: u8,
+    /// Level of the last record that M can follow: any but M.
     followed: u8,
     bytes: Vec<u8>,
 }
@@ -32,12 +34,13 @@ impl MessageBuilder {
     /// An empty message in the given delimiters.
     #[must_use]
     pub fn new(delimiters: Delimiters) -> Self {
-        Self { delimiters, counters: Counters::default(), followed: 0, bytes: Vec::new() }
+        Self { delimiters, counters: Counters::default(), described: 0, followed: 0, bytes: Vec::new() }
     }
 
     /// Writes the header, which has no sequence number. Its fields 1 and 2 are written by themselves.
     pub fn header(&mut self, fill: impl FnOnce(&mut RecordBuilder)) -> &mut Self {
         self.counters = Counters::default();
+        self.described = 0;
         self.followed = 0;
         self.write(b'H', None, fill)
     }
@@ -45,13 +48,17 @@ impl MessageBuilder {
     /// Writes a record of a letter, numbered. What `fill` puts into field 2 replaces the number.
     pub fn record(&mut self, letter: u8, fill: impl FnOnce(&mut RecordBuilder)) -> &mut Self {
         let letter = letter.to_ascii_uppercase();
-        let level = match fixed_level(letter) {
-            Some(level) => {
-                self.followed = level;
-                level
-            }
-            None => self.followed.saturating_add(1),
+        let level = match (letter, fixed_level(letter)) {
+            (_, Some(level)) => level,
+            (b'C', None) => self.described.saturating_add(1),
+            (_, None) => self.followed.saturating_add(1),
         };
+        if letter != b'C' {
+            self.described = level;
+        }
+        if letter != b'M' {
+            self.followed = level;
+        }
         let number = self.counters.next(letter, level);
         self.write(letter, Some(number), fill)
     }

@@ -85,8 +85,8 @@ impl Hierarchy {
 /// What the walk over the records remembers.
 #[derive(Default)]
 struct Walk {
-    /// The records that can still have children: (level, place), levels rising.
-    open: Vec<(u8, usize)>,
+    /// The records that can still have children: level, letter, place; levels rise.
+    open: Vec<(u8, u8, usize)>,
     /// The last record that a comment can describe.
     described: Option<usize>,
     /// The last record that manufacturer information can follow.
@@ -98,7 +98,7 @@ impl Walk {
     fn step(&mut self, place: usize, record: &Record<'_>, before: &[Place]) -> (Place, Option<Finding>) {
         let letter = record.name().letter().unwrap_or_default();
         match (letter, fixed_level(letter)) {
-            (_, Some(level)) => self.structural(place, record, letter, level, before),
+            (_, Some(level)) => self.structural(place, record, letter, level),
             (b'C' | b'M', _) => self.appended(place, record, letter, before),
             _ => (Place { level: None, parent: None }, None),
         }
@@ -110,30 +110,29 @@ impl Walk {
         record: &Record<'_>,
         letter: u8,
         level: u8,
-        before: &[Place],
     ) -> (Place, Option<Finding>) {
         if letter == b'H' {
             self.open.clear();
         }
-        self.open.retain(|(open, _)| *open < level);
-        let parent = self.open.last().map(|(_, place)| *place);
-        let missing = match (letter, self.open.last()) {
-            (b'O', found) if found.is_none_or(|(level, _)| *level != 1) => {
+        self.open.retain(|(open, ..)| *open < level);
+        let parent = self.open.last().map(|(.., place)| *place);
+        let above = self.open.last().map(|(_, letter, _)| *letter);
+        let missing = match (letter, above) {
+            (b'O', above) if above != Some(b'P') => {
                 Some(("order-without-patient", "no patient record precedes this order"))
             }
-            (b'R', found) if found.is_none_or(|(level, _)| *level != 2) => {
+            (b'R', above) if above != Some(b'O') => {
                 Some(("result-without-order", "no order record precedes this result"))
             }
             _ => None,
         };
-        debug_assert!(parent.is_none_or(|parent| parent < before.len()));
         self.terminated = letter == b'L';
         if letter == b'L' {
             self.open.clear();
             self.described = None;
             self.followed = None;
         } else {
-            self.open.push((level, place));
+            self.open.push((level, letter, place));
             self.described = Some(place);
             self.followed = Some(place);
         }

@@ -54,7 +54,7 @@ fn begin(place: usize, has_header: bool) -> Message {
 
 fn close(view: &View<'_>, split: &mut Split, message: Option<Message>, end: End) {
     let Some(message) = message else { return };
-    if end != End::Terminator {
+    if message.has_header && end != End::Terminator {
         let last = view.record(message.records.end.saturating_sub(1));
         split.findings.push(Finding {
             code: "message-incomplete",

@@ -104,30 +104,33 @@ pub enum Resumption {
 
 /// Compares a message with the incomplete one before it. `levels` are the levels of the incomplete
 /// message's records, `count` is how many records the new one has, and `same(old, new)` says whether
-/// two records are the same but for what a repetition changes (the time in H.14).
+/// two records are the same but for what a repetition changes: the time in H.14, or the missing rest
+/// of the last record when the line dropped within it.
 ///
-/// Both can hold when nothing was saved; then the whole was repeated.
+/// A new message that has less than the sender owes is unrelated: it may never be taken for what it
+/// does not hold. The whole repeat is tried first, because analyzers that write the same order record
+/// before every result would else look as if they went on.
 #[must_use]
 pub fn resume(levels: &[u8], count: usize, same: impl Fn(usize, usize) -> bool) -> Resumption {
-    let mut points = vec![0];
-    let mut saved = Saved::new();
-    for &level in levels {
-        let range = saved.push(level);
-        if !range.is_empty() {
-            points.push(range.end);
-        }
+    let repeats = |ancestors: &[usize], kept: usize| {
+        let owed = ancestors.len() + levels.len() - kept;
+        owed <= count
+            && ancestors.iter().copied().chain(kept..levels.len()).zip(0..).all(|(old, new)| same(old, new))
+    };
+    if levels.is_empty() {
+        return Resumption::Unrelated;
     }
-    for &kept in points.iter().rev() {
-        let ancestors = ancestors(levels, kept);
-        let from = ancestors.len();
-        let expected = ancestors.into_iter().chain(kept..levels.len());
-        let mut compared = 0;
-        let matches = expected.zip(0..count).all(|(old, new)| {
-            compared += 1;
-            same(old, new)
-        });
-        if matches && compared > from {
-            return if kept == 0 { Resumption::Repeats } else { Resumption::Continues { kept, from } };
+    if repeats(&[], 0) {
+        return Resumption::Repeats;
+    }
+    let mut saved = Saved::new();
+    let mut points: Vec<_> =
+        levels.iter().map(|level| saved.push(*level)).filter(|range| !range.is_empty()).collect();
+    points.reverse();
+    for point in points {
+        let (kept, ancestors) = (point.end, ancestors(levels, point.end));
+        if repeats(&ancestors, kept) {
+            return Resumption::Continues { kept, from: ancestors.len() };
         }
     }
     Resumption::Unrelated
