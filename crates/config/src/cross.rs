@@ -2,16 +2,17 @@
 
 use std::net::SocketAddr;
 
-use labwire_schema::{Entry, Node, Problem, suggest};
+use labwire_schema::{Entry, Node, Problem, Tree, suggest};
 
 use crate::DriverNames;
-use crate::judge::sqlite_path;
+use crate::judge::{self, sqlite_path};
 use crate::keys::ADMIN_LISTEN_DEFAULT;
 use crate::network::Network;
 
 /// Adds what is wrong between values that are right by themselves; values that are not are passed
 /// over, because they are reported already.
-pub(crate) fn check(root: &Node, drivers: &dyn DriverNames, problems: &mut Vec<Problem>) {
+pub(crate) fn check(tree: &Tree, drivers: &dyn DriverNames, problems: &mut Vec<Problem>) {
+    let root = &tree.root;
     let connections = connections(root);
     no_connection(root, problems);
     names(&connections, problems);
@@ -21,7 +22,7 @@ pub(crate) fn check(root: &Node, drivers: &dyn DriverNames, problems: &mut Vec<P
     files(root, problems);
     for connection in &connections {
         driver(connection, drivers, problems);
-        endpoint(connection, problems);
+        endpoint(connection, tree.whole, problems);
     }
 }
 
@@ -161,7 +162,7 @@ fn driver(connection: &Node, drivers: &dyn DriverNames, problems: &mut Vec<Probl
     let Some(node) = connection.get("driver") else { return };
     let Some(id) = node.as_text() else { return };
     // A text that is no id is reported by its shape.
-    if drivers.knows(id) || crate::judge::driver(id).is_err() {
+    if drivers.knows(id) || judge::driver(id).is_err() {
         return;
     }
     let ids = drivers.ids();
@@ -183,7 +184,7 @@ fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 
-fn endpoint(connection: &Node, problems: &mut Vec<Problem>) {
+fn endpoint(connection: &Node, whole: bool, problems: &mut Vec<Problem>) {
     let named = connection
         .text("name")
         .map_or_else(|| "this connection".to_owned(), |name| format!("connection \"{name}\""));
@@ -192,7 +193,8 @@ fn endpoint(connection: &Node, problems: &mut Vec<Problem>) {
         .filter_map(|path| connection.entry(path))
         .collect();
     match ways.as_slice() {
-        [] if connection.get("tcp").is_none_or(|tcp| tcp.is_table() && tcp.entries().is_empty()) => problems.push(
+        // What a broken file seems to lack may stand in a line that could not be read.
+        [] if whole && connection.get("tcp").is_none_or(|tcp| tcp.is_table() && tcp.entries().is_empty()) => problems.push(
             Problem::error(connection.span.clone(), format!("{named} does not say how the analyzer is reached"))
                 .help("add `tcp.listen = \"10.20.0.5:5600\"`, `tcp.connect = \"10.0.0.7:5000\"`\nor `serial = { device = \"/dev/serial/by-id/…\", baud = 9600 }`"),
         ),
@@ -210,12 +212,12 @@ fn endpoint(connection: &Node, problems: &mut Vec<Problem>) {
             problems.push(problem.help("keep one of `tcp.listen`, `tcp.connect` and `serial`, or make two connections"));
         }
     }
-    plaintext(connection, problems);
+    plaintext(connection, whole, problems);
     serial_device(connection, problems);
 }
 
 /// Results cross the network in clear, so the file must say which network.
-fn plaintext(connection: &Node, problems: &mut Vec<Problem>) {
+fn plaintext(connection: &Node, whole: bool, problems: &mut Vec<Problem>) {
     let allow = connection.entry("allow");
     if let Some(entry) = allow
         && entry.node.items().is_empty()
@@ -244,7 +246,7 @@ fn plaintext(connection: &Node, problems: &mut Vec<Problem>) {
                 .help("write the port that the analyzer is set to"),
             );
         }
-        if !address.ip().to_canonical().is_loopback() && allow.is_none() {
+        if !address.ip().to_canonical().is_loopback() && allow.is_none() && whole {
             problems.push(
                 Problem::error(
                     node.span.clone(),
@@ -255,9 +257,11 @@ fn plaintext(connection: &Node, problems: &mut Vec<Problem>) {
         }
     }
     if let (Some(node), Some(address)) = (connect, address(connect))
+        && judge::peer_address(&address.to_string()).is_ok()
         && !address.ip().to_canonical().is_loopback()
     {
         match allow {
+            None if !whole => {}
             None => problems.push(
                 Problem::error(node.span.clone(), format!("results come from {address} in clear"))
                     .help(format!("say that this is meant: `allow = [\"{}\"]`", address.ip())),

@@ -17,14 +17,17 @@ pub(crate) fn name(text: &str) -> Result<(), Mistake> {
     if text.is_empty() {
         return Err(Mistake::new("empty name").help("write small letters, digits and hyphens"));
     }
-    if text.len() > NAME_CHARACTERS_MAX {
+    if text.chars().count() > NAME_CHARACTERS_MAX {
         return Err(Mistake::new(format!("a name has at most {NAME_CHARACTERS_MAX} characters"))
-            .at(NAME_CHARACTERS_MAX..text.len()));
+            .at(text.char_indices().nth(NAME_CHARACTERS_MAX).map_or(text.len(), |(at, _)| at)..text.len())
+            .help("choose a shorter one"));
     }
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let Some((at, wrong)) = text.char_indices().find(|(_, c)| !fits(*c)) else {
         if let Some(at) = [0, text.len() - 1].into_iter().find(|at| text.as_bytes()[*at] == b'-') {
-            return Err(Mistake::new("a name begins and ends with a letter or a digit").at(at..at + 1));
+            return Err(Mistake::new("a name begins and ends with a letter or a digit")
+                .at(at..at + 1)
+                .help("leave the hyphen out"));
         }
         return Ok(());
     };
@@ -60,10 +63,12 @@ pub(crate) fn path(text: &str) -> Result<(), Mistake> {
         return Err(Mistake::new("empty path").help("write an absolute path"));
     }
     if let Some(at) = text.find(char::is_control) {
-        return Err(Mistake::new("a path with a control character in it").at(at..at + 1));
+        return Err(Mistake::new("a path with a control character in it").at(at..at + 1).help("remove it"));
     }
     if text.len() > PATH_BYTES_MAX {
-        return Err(Mistake::new(format!("a path has at most {PATH_BYTES_MAX} bytes")));
+        return Err(
+            Mistake::new(format!("a path has at most {PATH_BYTES_MAX} bytes")).help("choose a shorter path")
+        );
     }
     if let Some(rest) = text.strip_prefix("~/") {
         return Err(Mistake::new("`~` means nothing to a daemon")
@@ -84,11 +89,20 @@ pub(crate) fn path(text: &str) -> Result<(), Mistake> {
     Ok(())
 }
 
+pub(crate) fn device(text: &str) -> Result<(), Mistake> {
+    if !text.is_empty() && !text.contains('/') {
+        return Err(Mistake::new(format!("`{text}` is not the path of a device"))
+            .help("write the path under /dev/serial/by-id/ that leads to it (`ls -l /dev/serial/by-id`)"));
+    }
+    path(text)
+}
+
 pub(crate) fn socket_path(text: &str) -> Result<(), Mistake> {
     path(text)?;
     if text.len() > SOCKET_PATH_BYTES_MAX {
         return Err(Mistake::new(format!("the path of a socket has at most {SOCKET_PATH_BYTES_MAX} bytes"))
-            .at(SOCKET_PATH_BYTES_MAX..text.len()));
+            .at(SOCKET_PATH_BYTES_MAX..text.len())
+            .help("choose a shorter path, such as \"/run/labwire/control.sock\""));
     }
     Ok(())
 }
@@ -190,11 +204,6 @@ pub(crate) fn socket_address(text: &str) -> Result<(), Mistake> {
             "write \"127.0.0.1:{port}\" for this machine alone, \"0.0.0.0:{port}\" for every network"
         )));
     }
-    if host.contains(':') && !host.starts_with('[') && host.parse::<IpAddr>().is_ok() {
-        return Err(Mistake::new("an IPv6 address stands in brackets")
-            .at(0..host.len())
-            .help(format!("write \"[{host}]:{port}\"")));
-    }
     Err(if host == "localhost" {
         Mistake::new("`localhost` is a name").at(0..host.len()).help(format!("write \"127.0.0.1:{port}\""))
     } else if host.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
@@ -226,21 +235,20 @@ pub(crate) fn network(text: &str) -> Result<(), Mistake> {
 }
 
 pub(crate) fn driver(text: &str) -> Result<(), Mistake> {
-    let part = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
-    };
+    const HELP: &str = "write \"vendor/model\" as `labwire driver list` shows it";
+    if let Some(id) = text.strip_suffix(".toml") {
+        let id = id.trim_start_matches("./").trim_start_matches("drivers/");
+        return Err(Mistake::new(format!("`{text}` is not the id of a driver profile"))
+            .help(format!("leave the ending out: \"{id}\"")));
+    }
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_/".contains(c);
+    if let Some((at, wrong)) = text.char_indices().find(|(_, c)| !fits(*c)) {
+        return Err(Mistake::new(format!("`{wrong}` cannot stand in the id of a driver profile"))
+            .at(at..at + wrong.len_utf8())
+            .help(HELP));
+    }
     match text.split_once('/') {
-        Some((vendor, model)) if part(vendor) && part(model) => Ok(()),
-        _ => {
-            let mistake = Mistake::new(format!("`{text}` is not the id of a driver profile"));
-            Err(match text.strip_suffix(".toml") {
-                Some(id) => mistake.help(format!(
-                    "leave the ending out: \"{}\"",
-                    id.trim_start_matches("./").trim_start_matches("drivers/")
-                )),
-                None => mistake.help("write \"vendor/model\" as `labwire driver list` shows it"),
-            })
-        }
+        Some((vendor, model)) if !vendor.is_empty() && !model.is_empty() && !model.contains('/') => Ok(()),
+        _ => Err(Mistake::new(format!("`{text}` is not the id of a driver profile")).help(HELP)),
     }
 }

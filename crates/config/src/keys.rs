@@ -10,6 +10,7 @@ static NAME: Checked =
     Checked { noun: "a name of small letters, digits and hyphens such as \"xn-1\"", check: judge::name };
 static TIME_ZONE: Checked = Checked { noun: "a time zone such as \"Africa/Cairo\"", check: judge::time_zone };
 static PATH: Checked = Checked { noun: "an absolute path", check: judge::path };
+static DEVICE: Checked = Checked { noun: "the path of a device", check: judge::device };
 static SOCKET_PATH: Checked = Checked { noun: "an absolute path", check: judge::socket_path };
 static LIS_URL: Checked =
     Checked { noun: "a URL such as \"sqlite:///var/lib/labwire/lis.db\"", check: judge::lis_url };
@@ -180,7 +181,7 @@ pub(crate) static SERIAL: Table = Table::new(
     &[
         Key::required(
             "device",
-            Shape::Checked(&PATH),
+            Shape::Checked(&DEVICE),
             "The device file. A path under `/dev/serial/by-id/` stays the same when the adapter is plugged in elsewhere.",
         )
         .example("\"/dev/serial/by-id/usb-FTDI_FT232R-if00-port0\""),

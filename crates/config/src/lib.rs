@@ -50,7 +50,7 @@ impl DriverNames for BTreeSet<String> {
 #[must_use]
 pub fn load(source: &Source, drivers: &dyn DriverNames) -> (Option<SiteConfig>, Vec<Problem>) {
     let (tree, mut problems) = read(source, &SITE);
-    cross::check(&tree.root, drivers, &mut problems);
+    cross::check(&tree, drivers, &mut problems);
     if has_errors(&problems) || !tree.whole {
         return (None, problems);
     }

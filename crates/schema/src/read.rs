@@ -1,6 +1,7 @@
 //! A document against its key table: every problem at once.
 
 use core::ops::Range;
+use core::time::Duration;
 
 use crate::duration::{format_duration, parse_duration};
 use crate::problem::Problem;
@@ -131,6 +132,9 @@ fn missing_key(node: &Node, key: &'static Key, place: &Place) -> Problem {
     })
 }
 
+/// A key with one of these words in it probably has a value that no message may repeat.
+const SECRETS: [&str; 4] = ["passw", "secret", "token", "credential"];
+
 struct Reader<'a> {
     source: &'a Source,
     document: &'static Table,
@@ -162,7 +166,10 @@ impl Reader<'_> {
             _ if place.path.is_empty() => format!("unknown key `{key}`"),
             _ => format!("unknown key `{key}` in {}", place.written),
         };
-        let problem = Problem::error(entry.key_span.clone(), what);
+        let mut problem = Problem::error(entry.key_span.clone(), what);
+        if SECRETS.iter().any(|word| key.to_ascii_lowercase().contains(word)) {
+            problem = problem.conceal(entry.node.span.clone());
+        }
         if let Some((_, hint)) = table.hints.iter().find(|(word, _)| word == key) {
             return problem.help(*hint);
         }
@@ -172,8 +179,7 @@ impl Reader<'_> {
         if let Some(home) = self.home_of(key, table) {
             return problem.help(format!("`{key}` belongs in {home}"));
         }
-        let keys: Vec<String> = table.keys.iter().map(|key| format!("`{}`", key.name)).collect();
-        problem.help(format!("the keys here are {}", and(&keys)))
+        problem.help(table.keys_here())
     }
 
     /// The table of the document that has a key of this name.
@@ -191,7 +197,7 @@ impl Reader<'_> {
     fn value(&mut self, node: &Node, shape: &Shape, key: &str, place: &Place) {
         match (shape, &node.value) {
             (Shape::Text, Value::Text(text)) if text.is_empty() => {
-                self.push(node, format!("`{key}` is empty"), None);
+                self.push(node, format!("`{key}` is empty"), "write at least one character".to_owned());
             }
             (Shape::Text | Shape::TextOrEmpty, Value::Text(_)) | (Shape::Bool, Value::Bool(_)) => {}
             (Shape::Checked(checked), Value::Text(text)) => {
@@ -205,30 +211,26 @@ impl Reader<'_> {
                         Some(meant) => format!("did you mean \"{meant}\"?"),
                         None => format!("write {}", shape.noun()),
                     };
-                    self.push(node, format!("`{key}` cannot be \"{text}\""), Some(help));
+                    self.push(node, format!("`{key}` cannot be \"{text}\""), help);
                 }
             }
             (Shape::Integer { min, max }, Value::Integer(number)) => {
                 if number < min || number > max {
                     let side =
                         if number < min { format!("less than {min}") } else { format!("more than {max}") };
-                    self.push(node, format!("`{key}` is {side}"), Some(format!("write {}", shape.noun())));
+                    self.push(node, format!("`{key}` is {side}"), format!("write {}", shape.noun()));
                 }
             }
             (Shape::Integer { .. } | Shape::IntegerOneOf(_), Value::HugeInteger(_)) => {
                 self.push(
                     node,
                     format!("`{key}` is a number too large to be read"),
-                    Some(format!("write {}", shape.noun())),
+                    format!("write {}", shape.noun()),
                 );
             }
             (Shape::IntegerOneOf(numbers), Value::Integer(number)) => {
                 if !numbers.contains(number) {
-                    self.push(
-                        node,
-                        format!("`{key}` cannot be {number}"),
-                        Some(format!("write {}", shape.noun())),
-                    );
+                    self.push(node, format!("`{key}` cannot be {number}"), format!("write {}", shape.noun()));
                 }
             }
             (Shape::Duration { min, max }, Value::Text(text)) => match parse_duration(text) {
@@ -237,14 +239,14 @@ impl Reader<'_> {
                     self.push(
                         node,
                         format!("`{key}` is shorter than {}", format_duration(*min)),
-                        Some(format!("write {}", shape.noun())),
+                        format!("write {}", shape.noun()),
                     );
                 }
                 Ok(duration) if duration > *max => {
                     self.push(
                         node,
                         format!("`{key}` is longer than {}", format_duration(*max)),
-                        Some(format!("write {}", shape.noun())),
+                        format!("write {}", shape.noun()),
                     );
                 }
                 Ok(_) => {}
@@ -280,43 +282,49 @@ impl Reader<'_> {
 
     fn wrong_type(&mut self, node: &Node, shape: &Shape, key: &str) {
         let written = self.source.text.get(node.span.clone()).unwrap_or_default();
+        let scalar = !matches!(node.value, Value::List(_) | Value::Table(_) | Value::Bool(_));
         let help = match (shape, &node.value) {
             (Shape::Duration { .. }, Value::Integer(number)) => {
-                Some(format!("a duration is text with its unit: \"{number}s\", \"{number}m\""))
+                format!("a duration is text with its unit: \"{number}s\", \"{number}m\"")
             }
-            (
-                Shape::Text | Shape::TextOrEmpty | Shape::Checked(_) | Shape::OneOf(_),
-                Value::Integer(_) | Value::Float(_) | Value::Bool(_) | Value::Time(_),
-            ) => Some(format!("write it in quotes: \"{written}\"")),
+            (Shape::Checked(checked), _) if scalar => match (checked.check)(written) {
+                Ok(()) => format!("write it in quotes: \"{written}\""),
+                Err(mistake) => mistake.help.unwrap_or_else(|| format!("write {}", shape.noun())),
+            },
+            (Shape::Text | Shape::TextOrEmpty, _) if scalar => format!("write it in quotes: \"{written}\""),
             (Shape::Integer { .. } | Shape::IntegerOneOf(_), Value::Text(text))
                 if text.parse::<i64>().is_ok() =>
             {
-                Some(format!("write it without quotes: {text}"))
+                format!("write it without quotes: {text}")
             }
-            (Shape::Bool, Value::Text(text)) if matches!(text.as_str(), "true" | "false") => {
-                Some(format!("write it without quotes: {text}"))
+            (Shape::Bool, Value::Text(_) | Value::Integer(_)) => {
+                match written.trim_matches(['"', '\'']).to_ascii_lowercase().as_str() {
+                    "true" | "yes" | "on" | "1" => "write true".to_owned(),
+                    "false" | "no" | "off" | "0" => "write false".to_owned(),
+                    _ => "write true or false".to_owned(),
+                }
             }
-            (Shape::Bool, Value::Text(text)) => match text.to_ascii_lowercase().as_str() {
-                "yes" | "on" | "1" => Some("write true".to_owned()),
-                "no" | "off" | "0" => Some("write false".to_owned()),
-                _ => None,
-            },
             (Shape::ListOf(Shape::Table(_)), Value::Table(_)) if written.starts_with('[') => {
-                Some(format!("write `[[{key}]]` with double brackets"))
+                format!("write `[[{key}]]` with double brackets")
             }
-            (Shape::ListOf(item), value) if item.takes(value) => Some(format!("write a list: [{written}]")),
+            (Shape::ListOf(item), value) if item.takes(value) => format!("write a list: [{written}]"),
             (Shape::Table(_) | Shape::MapOf { .. }, Value::List(items))
                 if items.first().is_some_and(Node::is_table) =>
             {
-                Some(format!("write `[{key}]` with single brackets"))
+                format!("write `[{key}]` with single brackets")
             }
-            _ => None,
+            (Shape::Table(table), _) => table.keys_here(),
+            (shape, Value::List(items)) if items.len() == 1 && shape.takes(&items[0].value) => {
+                let item = self.source.text.get(items[0].span.clone()).unwrap_or_default();
+                format!("write it without brackets: {item}")
+            }
+            _ => format!("write {}", shape.noun()),
         };
         self.push(node, format!("`{key}` must be {}, not {}", shape.noun(), node.value.type_name()), help);
     }
 
-    fn push(&mut self, node: &Node, message: String, help: Option<String>) {
-        self.problems.push(Problem::error(node.span.clone(), message).maybe_help(help));
+    fn push(&mut self, node: &Node, message: String, help: String) {
+        self.problems.push(Problem::error(node.span.clone(), message).help(help));
     }
 
     fn mistake(&mut self, node: &Node, mistake: Mistake) {
@@ -365,11 +373,25 @@ impl Shape {
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::IntegerOneOf(numbers) => or(&numbers.iter().map(i64::to_string).collect::<Vec<_>>()),
             Self::Bool => "true or false".to_owned(),
-            Self::Duration { .. } => "a duration such as \"15s\"".to_owned(),
+            Self::Duration { max: Duration::MAX, .. } => "a duration such as \"15s\"".to_owned(),
+            Self::Duration { min, max } => {
+                format!("a duration from \"{}\" to \"{}\"", format_duration(*min), format_duration(*max))
+            }
             Self::Table(_) | Self::MapOf { .. } => "a table".to_owned(),
             Self::ListOf(Self::Table(_)) => "a list of tables".to_owned(),
             Self::ListOf(item) => format!("a list, each {}", item.noun()),
             Self::Either(shapes) => or(&shapes.iter().map(Self::noun).collect::<Vec<_>>()),
+        }
+    }
+}
+
+impl Table {
+    /// Which keys there are, as a whole sentence.
+    fn keys_here(&self) -> String {
+        let keys: Vec<String> = self.keys.iter().map(|key| format!("`{}`", key.name)).collect();
+        match keys.as_slice() {
+            [only] => format!("the only key here is {only}"),
+            keys => format!("the keys here are {}", joined(keys, "and")),
         }
     }
 }
@@ -384,8 +406,4 @@ fn joined(words: &[String], last: &str) -> String {
 
 fn or(words: &[String]) -> String {
     joined(words, "or")
-}
-
-fn and(words: &[String]) -> String {
-    joined(words, "and")
 }

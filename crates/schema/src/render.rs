@@ -19,10 +19,8 @@ const SPAN_LINES_MAX: usize = 5;
 #[must_use]
 pub fn render(source: &Source, problems: &[Problem]) -> String {
     let mut sorted: Vec<&Problem> = problems.iter().collect();
-    sorted.sort_by(|a, b| {
-        let key = |p: &Problem| (p.span.start, p.span.end, p.severity);
-        key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
-    });
+    // Stable: of two problems at one place the one that was found first stays first.
+    sorted.sort_by_key(|problem| (problem.span.start, problem.span.end, problem.severity));
     let concealed: Vec<&Range<usize>> =
         sorted.iter().filter_map(|problem| problem.concealed.as_ref()).collect();
     let mut out = String::new();

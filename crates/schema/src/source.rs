@@ -36,22 +36,21 @@ impl Source {
         let name = name.into();
         match core::str::from_utf8(bytes) {
             Ok(text) => (Self { name, text: text.to_owned() }, None),
-            Err(error) => {
-                let at = error.valid_up_to();
-                let wide =
-                    bytes.len() > 1 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]));
-                let text = String::from_utf8_lossy(bytes).into_owned();
-                let problem = Problem::error(
-                    at..at + char::REPLACEMENT_CHARACTER.len_utf8(),
-                    format!("byte {:#04x} is not UTF-8", bytes[at]),
-                )
-                .help(if wide {
-                    "the file looks like UTF-16; save it as UTF-8"
-                } else {
-                    "save the file as UTF-8"
-                });
-                (Self { name, text }, Some(problem))
-            }
+            Err(error) => match wide(bytes) {
+                Some(text) => {
+                    let problem = Problem::error(0..0, "the file is UTF-16").help("save it as UTF-8");
+                    (Self { name, text }, Some(problem))
+                }
+                None => {
+                    let at = error.valid_up_to();
+                    let problem = Problem::error(
+                        at..at + char::REPLACEMENT_CHARACTER.len_utf8(),
+                        format!("byte {:#04x} is not UTF-8", bytes[at]),
+                    )
+                    .help("save the file as UTF-8");
+                    (Self { name, text: String::from_utf8_lossy(bytes).into_owned() }, Some(problem))
+                }
+            },
         }
     }
 
@@ -87,6 +86,17 @@ impl Source {
         let end = self.text.trim_end().len();
         end..end
     }
+}
+
+/// UTF-16 with its byte order mark, as some editors save it.
+fn wide(bytes: &[u8]) -> Option<String> {
+    let (rest, unit): (_, fn([u8; 2]) -> u16) = match bytes {
+        [0xff, 0xfe, rest @ ..] => (rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => (rest, u16::from_be_bytes),
+        _ => return None,
+    };
+    let units = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    Some(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
 }
 
 /// The nearest character boundary at or before `offset`.

@@ -17,7 +17,7 @@ pub(crate) fn width(c: char) -> usize {
         | 0x06DF..=0x06E4
         | 0x06E7..=0x06E8
         | 0x06EA..=0x06ED
-        | 0x200B..=0x200D
+        | 0x200C..=0x200D
         | 0x20D0..=0x20F0
         | 0xFE00..=0xFE0F
         | 0xFE20..=0xFE2F
@@ -41,15 +41,20 @@ pub(crate) fn width(c: char) -> usize {
     }
 }
 
-/// The character as it may be shown: control characters and those that turn the writing direction
-/// would change what the terminal shows, so a picture stands for them.
+/// The character as it may be shown: control characters, those that turn the writing direction and those
+/// that cannot be seen would deceive the reader, so a picture stands for them.
 pub(crate) fn visible(c: char) -> char {
     match c {
         '\u{7f}' => '\u{2421}',
         c if u32::from(c) < 0x20 => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
-        '\u{80}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            '\u{fffd}'
-        }
+        '\u{80}'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'
+        | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
         c => c,
     }
 }

@@ -132,7 +132,10 @@ fn open_bracket(source: &Source, span: &Range<usize>, message: &str, number: usi
             lines: from..end,
         },
         Some(end) => Slip {
-            problem: Some(Problem::error(span.clone(), format!("this does not belong in a {what}"))),
+            problem: Some(
+                Problem::error(span.clone(), format!("this does not belong in a {what}"))
+                    .help(format!("close the {what} with `{close}`, or remove this")),
+            ),
             lines: from..end,
         },
         None => {
@@ -186,6 +189,12 @@ fn last_open_bracket(text: &str) -> Option<(usize, char)> {
 /// A slip that is seen and mended in its own line.
 fn in_line(text: &str, line: &Range<usize>, span: Range<usize>, message: &str) -> Problem {
     let content = &text[line.clone()];
+    let hidden = |c: char| c.is_control() && c != '\t';
+    if let Some((at, c)) = content.char_indices().find(|(_, c)| hidden(*c)) {
+        let at = line.start + at;
+        return Problem::error(at..at + c.len_utf8(), format!("control character U+{:04X}", u32::from(c)))
+            .help("remove it; within double quotes it can be written as an escape sequence");
+    }
     let start = line.end - content.trim_start().len();
     let key_end = content.find([':', '=', ' ']).map_or(line.end, |at| line.start + at);
     if message.starts_with("invalid basic string") || message.starts_with("invalid literal string") {
@@ -244,7 +253,13 @@ fn in_line(text: &str, line: &Range<usize>, span: Range<usize>, message: &str) -
         return Problem::error(span.start.min(end)..end, "nothing may follow the value on its line")
             .help("begin a new line, or `#` for a comment");
     }
+    if message.starts_with("invalid unquoted key") {
+        let key = text[span.clone()].trim();
+        return Problem::error(span.clone(), format!("`{key}` cannot stand in a key without quotes"))
+            .help("keys are of letters a to z, digits, `-` and `_`");
+    }
     Problem::error(span, message.to_owned())
+        .help("write `key = value`; see https://toml.io for what a value may be")
 }
 
 /// The unquoted value that a byte of a line stands in.
@@ -286,6 +301,7 @@ pub(crate) fn key_again(source: &Source, span: Range<usize>, message: &str) -> P
     let number = source.position(span.start).line;
     let line = text[source.line_range(number)].trim_start();
     let header = line.starts_with('[');
+    let section = section(source, number);
     let mut first = None;
     for earlier in (1..number).rev() {
         let range = source.line_range(earlier);
@@ -296,14 +312,15 @@ pub(crate) fn key_again(source: &Source, span: Range<usize>, message: &str) -> P
                 let open = content.len() - content.trim_start_matches('[').len();
                 first = Some((at + open..at + open + header_name(content).len(), content.starts_with("[[")));
             }
-        } else if content.starts_with('[') {
-            break;
-        } else if content.strip_prefix(&name).is_some_and(|rest| rest.trim_start().starts_with(['=', '.'])) {
-            first = Some((at..at + name.len(), false));
+        } else if self::section(source, earlier) == section
+            && let Some(found) = same_key(content, line, &name)
+        {
+            first = Some((at + found..at + found + name.len(), false));
         }
     }
     let problem = if message.starts_with("cannot extend") {
         Problem::error(span, format!("`{name}` has a value already, so it cannot have keys of its own"))
+            .help("give it either a value or keys")
     } else if header && first.as_ref().is_some_and(|(_, list)| *list != line.starts_with("[[")) {
         let name = header_name(line);
         Problem::error(span, format!("`{name}` is given once as `[{name}]` and once as `[[{name}]]`"))
@@ -318,6 +335,31 @@ pub(crate) fn key_again(source: &Source, span: Range<usize>, message: &str) -> P
         Some((first, _)) => problem.related(first, "first given here"),
         None => problem,
     }
+}
+
+/// The table that a line stands in: the name in its header, and the header's line where a list of
+/// tables gives each its own.
+fn section(source: &Source, number: usize) -> (String, usize) {
+    for earlier in (1..=number).rev() {
+        let content = source.text[source.line_range(earlier)].trim_start();
+        if content.starts_with("[[") {
+            return (header_name(content).to_owned(), earlier);
+        }
+        if content.starts_with('[') {
+            return (header_name(content).to_owned(), 0);
+        }
+    }
+    (String::new(), 0)
+}
+
+/// Where `name` stands in a line whose key is the one of `line`, or begins as it does.
+fn same_key(content: &str, line: &str, name: &str) -> Option<usize> {
+    let (key, _) = content.split_once('=')?;
+    let (other, _) = line.split_once('=')?;
+    let parts = |key: &str| key.split('.').map(|part| part.trim().to_owned()).collect::<Vec<_>>();
+    let (parts, other) = (parts(key), parts(other));
+    let depth = other.iter().position(|part| part == name)?;
+    (parts.len() > depth && parts[..=depth] == other[..=depth]).then(|| content.find(name))?
 }
 
 /// `site` of `[site]  # comment`, `connection` of `[[connection]]`.
