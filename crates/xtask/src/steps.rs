@@ -55,7 +55,14 @@ struct State {
 struct Outcome {
     step: Step,
     took: Duration,
-    result: anyhow::Result<()>,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    Failed,
+    Skipped,
 }
 
 impl Step {
@@ -217,27 +224,33 @@ pub(crate) fn run(steps: &[Step], options: &Options) -> anyhow::Result<ExitCode>
     for &step in steps {
         println!("\n── {}: {}", step.name(), step.purpose());
         let begun = Instant::now();
-        let missing = tools::missing(step.tools());
-        let result = match missing.first() {
+        let verdict = match tools::missing(step.tools()).first() {
             // The tests report their own suites; a check without its tool is nothing at all.
             Some(tool) if matches!(step, Step::Fmt | Step::Clippy | Step::Deny) => {
                 state.counts.skipped.push(format!("{} ({} is missing)", step.name(), tool.program));
-                Ok(())
+                Verdict::Skipped
             }
-            _ => step.run(options, &mut state, !steps.contains(&Step::Tests)),
+            _ => match step.run(options, &mut state, !steps.contains(&Step::Tests)) {
+                Ok(()) => Verdict::Ok,
+                Err(error) => {
+                    eprintln!("failed: {}: {error:#}", step.name());
+                    Verdict::Failed
+                }
+            },
         };
-        if let Err(error) = &result {
-            eprintln!("failed: {}: {error:#}", step.name());
-        }
-        outcomes.push(Outcome { step, took: begun.elapsed(), result });
+        outcomes.push(Outcome { step, took: begun.elapsed(), verdict });
     }
     Ok(sum_up(&outcomes, &state.counts, options))
 }
 
 fn sum_up(outcomes: &[Outcome], counts: &Counts, options: &Options) -> ExitCode {
     println!("\n── summary");
-    for Outcome { step, took, result } in outcomes {
-        let word = if result.is_ok() { "ok" } else { "FAILED" };
+    for Outcome { step, took, verdict } in outcomes {
+        let word = match verdict {
+            Verdict::Ok => "ok",
+            Verdict::Failed => "FAILED",
+            Verdict::Skipped => "skipped",
+        };
         println!("{:<13} {word:<7} {:>7.1} s", step.name(), took.as_secs_f64());
     }
     for skipped in &counts.skipped {
@@ -257,7 +270,8 @@ fn sum_up(outcomes: &[Outcome], counts: &Counts, options: &Options) -> ExitCode 
         println!("FAILED: in CI a suite is skipped only for rights that this machine cannot give");
         return ExitCode::FAILURE;
     }
-    if outcomes.iter().all(|outcome| outcome.result.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let failed = outcomes.iter().any(|outcome| outcome.verdict == Verdict::Failed);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 #[cfg(test)]
@@ -279,8 +293,8 @@ mod tests {
         assert!(pure_crates().unwrap().contains(&"labwire-link".to_owned()));
     }
 
-    fn summed_up(result: anyhow::Result<()>, skipped: &[&str], ci: bool) -> ExitCode {
-        let outcomes = [Outcome { step: Step::Tests, took: Duration::ZERO, result }];
+    fn summed_up(verdict: Verdict, skipped: &[&str], ci: bool) -> ExitCode {
+        let outcomes = [Outcome { step: Step::Tests, took: Duration::ZERO, verdict }];
         let skipped = skipped.iter().map(|&text| text.to_owned()).collect();
         let counts = Counts { passed: 1, failed: 0, skipped };
         sum_up(&outcomes, &counts, &Options { install: false, nextest: false, ci })
@@ -288,9 +302,9 @@ mod tests {
 
     #[test]
     fn a_skip_fails_ci_unless_missing_rights_force_it() {
-        assert_eq!(summed_up(Ok(()), &["metrics (promtool is missing)"], false), ExitCode::SUCCESS);
-        assert_eq!(summed_up(Ok(()), &["metrics (promtool is missing)"], true), ExitCode::FAILURE);
-        assert_eq!(summed_up(Ok(()), &["serial (not permitted: no terminal)"], true), ExitCode::SUCCESS);
-        assert_eq!(summed_up(Err(anyhow::anyhow!("x")), &[], false), ExitCode::FAILURE);
+        assert_eq!(summed_up(Verdict::Ok, &["metrics (promtool is missing)"], false), ExitCode::SUCCESS);
+        assert_eq!(summed_up(Verdict::Ok, &["metrics (promtool is missing)"], true), ExitCode::FAILURE);
+        assert_eq!(summed_up(Verdict::Ok, &["serial (not permitted: no terminal)"], true), ExitCode::SUCCESS);
+        assert_eq!(summed_up(Verdict::Failed, &[], false), ExitCode::FAILURE);
     }
 }

@@ -45,6 +45,8 @@ impl Tool {
         match self.origin {
             // Another version may judge otherwise.
             Origin::Cargo { version, .. } if *self == CARGO_DENY => says_version(&path, version),
+            // Rustup puts a stand-in there whether or not the component is installed.
+            Origin::Rustup(_) => says(&path).is_some(),
             _ => true,
         }
     }
@@ -133,16 +135,28 @@ fn find(program: &str) -> Option<PathBuf> {
     if program.starts_with('/') {
         return Some(PathBuf::from(program)).filter(|path| path.is_file());
     }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(cargo_programs())
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file())
+}
+
+/// Where cargo looks for its subcommands beside the path.
+fn cargo_programs() -> Option<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))?;
+    Some(home.join("bin"))
 }
 
 fn says_version(program: &Path, version: &str) -> bool {
-    let output = Command::new(program).arg("--version").output();
-    output.is_ok_and(|output| {
-        let said = String::from_utf8_lossy(&output.stdout);
-        said.split_whitespace().any(|word| word == version)
-    })
+    says(program).is_some_and(|said| said.split_whitespace().any(|word| word == version))
+}
+
+/// What a program says of its version; nothing if it cannot even do that.
+fn says(program: &Path) -> Option<String> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]
