@@ -95,6 +95,24 @@ fn pure_crates_forbid_unsafe_code() {
 }
 
 #[test]
+fn pure_crates_are_linted_as_such() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap_or_default();
+    let (all, pure) = (read("clippy.toml"), read(".cargo/clippy-pure.toml"));
+    for key in all.lines().filter(|line| line.contains('=')) {
+        assert!(pure.lines().any(|line| line == key), ".cargo/clippy-pure.toml does not repeat `{key}`");
+    }
+    let lacks = |name: &&String| read(&format!("crates/{name}/clippy.toml")) != pure;
+    assert_none(
+        map()
+            .pure_crates()
+            .iter()
+            .filter(lacks)
+            .map(|name| format!("{name}: clippy.toml is no link to .cargo/clippy-pure.toml"))
+            .collect(),
+    );
+}
+
+#[test]
 fn no_vendor_is_named_in_code() {
     let vendors = sources::vendors(&root().join("drivers"));
     assert!(!vendors.is_empty(), "no vendor directory was found under drivers/");
