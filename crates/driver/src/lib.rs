@@ -7,10 +7,22 @@
 
 #![forbid(unsafe_code)]
 
+mod codes;
+mod compile;
+mod decode;
+mod document;
+mod identify;
+mod keys;
 mod library;
 mod link;
+mod place;
+mod places;
 mod plan;
+mod units;
+mod version;
 
+pub use document::{json_schema, reference_markdown};
 pub use library::{Compiled, Identified, Library, Report};
-pub use link::{Dialect, ErrorMode, LinkSettings};
-pub use plan::{Check, Context, Plan, Protocol};
+pub use link::{Dialect, LinkSettings};
+pub use place::Place;
+pub use plan::{Check, Context, Part, Plan, Protocol, Test, TestKind};

@@ -1,15 +1,21 @@
 //! All profiles: those in the binary, and those of a site laid over them key by key.
 
-use labwire_schema::{Problem, Source, has_errors};
+use std::collections::BTreeMap;
 
+use labwire_schema::{Entry, Problem, Source, Tree, Value, has_errors, read_overlay, suggest};
+
+use crate::compile;
+use crate::keys::PROFILE;
 use crate::plan::Plan;
 
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
 /// The problems of one file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The file.
     pub source: Source,
-    /// What is wrong with it.
+    /// What is wrong with it, in the order in which it was found.
     pub problems: Vec<Problem>,
 }
 
@@ -40,50 +46,185 @@ pub struct Identified {
     pub why: Vec<String>,
 }
 
-/// Profiles by id.
+/// Profiles by id. A profile may have several layers: the one in the binary, and files of a site.
 #[derive(Clone, Debug, Default)]
 pub struct Library {
-    layers: Vec<(String, Source)>,
+    layers: BTreeMap<String, Vec<Source>>,
 }
 
 impl Library {
-    /// The profiles that come with the binary.
+    /// A library without any profile.
     #[must_use]
-    pub fn embedded() -> Self {
+    pub fn empty() -> Self {
         Self::default()
     }
 
-    /// Lays the profiles of a directory over these, key by key: `(id, source)` each.
+    /// The profiles that come with the binary.
+    #[must_use]
+    pub fn embedded() -> Self {
+        let files = EMBEDDED
+            .iter()
+            .map(|(id, text)| ((*id).to_owned(), Source::new(format!("drivers/{id}.toml"), *text)));
+        Self::empty().with_directory(files.collect())
+    }
+
+    /// Lays the profiles of a directory over these: `(id, file)` each. A file with the id of a
+    /// profile that is there overrides it key by key, any other is a profile of its own.
     #[must_use]
     pub fn with_directory(mut self, files: Vec<(String, Source)>) -> Self {
-        self.layers.extend(files);
+        for (id, source) in files {
+            self.layers.entry(id).or_default().push(source);
+        }
         self
     }
 
     /// All ids, sorted.
     #[must_use]
     pub fn ids(&self) -> Vec<&str> {
-        self.layers.iter().map(|(id, _)| id.as_str()).collect()
+        self.layers.keys().map(String::as_str).collect()
+    }
+
+    /// The files of a profile, the lowest layer first; none when there is no such id.
+    #[must_use]
+    pub fn sources(&self, id: &str) -> &[Source] {
+        self.layers.get(id).map_or(&[], Vec::as_slice)
     }
 
     /// Compiles a profile. `None` when there is no such id.
     #[must_use]
     pub fn compile(&self, id: &str) -> Option<Compiled> {
-        let _ = id;
-        None
+        let layers = self.layers.get(id)?;
+        Some(self.compile_layers(id, layers))
     }
 
-    /// Compiles a profile file that is not in the library; `extends` refers to the library.
+    /// Compiles a file that stands for itself; what it extends is looked up in the library.
     #[must_use]
-    pub fn compile_source(&self, id: &str, source: Source) -> Compiled {
-        let _ = (id, source);
-        Compiled { plan: None, reports: Vec::new() }
+    pub fn compile_source(&self, id: &str, source: &Source) -> Compiled {
+        self.compile_layers(id, core::slice::from_ref(source))
     }
 
-    /// The profiles that recognise a message, the most specific first.
+    /// The profiles that recognise a message, the one with the most signs first.
     #[must_use]
     pub fn identify(&self, bytes: &[u8]) -> Vec<Identified> {
-        let _ = bytes;
-        Vec::new()
+        let mut found: Vec<Identified> = self
+            .layers
+            .keys()
+            .filter_map(|id| {
+                let why = self.compile(id)?.plan?.identifies(bytes)?;
+                Some(Identified { id: id.clone(), why })
+            })
+            .collect();
+        found.sort_by(|a, b| b.why.len().cmp(&a.why.len()).then_with(|| a.id.cmp(&b.id)));
+        found
     }
+
+    fn compile_layers(&self, id: &str, layers: &[Source]) -> Compiled {
+        let mut gathered = Gathered::default();
+        let tree = self.gather(layers, &mut gathered, &mut vec![id.to_owned()]);
+        let Gathered { sources, mut problems } = gathered;
+        let Some(tree) = tree else { return Compiled { plan: None, reports: Vec::new() } };
+        let (plan, more) = compile::compile(id, &tree, &sources);
+        problems.extend(more);
+        let mut reports: Vec<Report> = Vec::new();
+        for (origin, source) in sources.iter().enumerate() {
+            let mut of: Vec<Problem> = Vec::new();
+            for (_, problem) in problems.iter().filter(|(at, _)| *at == origin) {
+                if !of.contains(problem) {
+                    of.push(problem.clone());
+                }
+            }
+            if !of.is_empty() {
+                reports.push(Report { source: (*source).clone(), problems: of });
+            }
+        }
+        let broken = reports.iter().any(|report| has_errors(&report.problems));
+        Compiled { plan: plan.filter(|_| !broken), reports }
+    }
+
+    /// The effective tree of some layers: what they extend below, each layer over the one before.
+    fn gather<'s>(
+        &'s self,
+        layers: &'s [Source],
+        into: &mut Gathered<'s>,
+        chain: &mut Vec<String>,
+    ) -> Option<Tree> {
+        let mut own: Option<Tree> = None;
+        for source in layers {
+            let origin = into.sources.len();
+            into.sources.push(source);
+            let (tree, problems) = read_overlay(source, &PROFILE);
+            into.problems.extend(problems.into_iter().map(|problem| (origin, problem)));
+            let tree = tree.with_origin(origin);
+            if tree.whole && tree.root.get("schema").is_none() {
+                let problem =
+                    Problem::error(0..0, "missing key `schema`").help("begin the file with `schema = 1`");
+                into.problems.push((origin, problem));
+            }
+            own = Some(match own {
+                Some(below) => laid_over(below, tree),
+                None => tree,
+            });
+        }
+        let own = own?;
+        let Some((base_id, node)) =
+            own.root.get("extends").and_then(|node| Some((node.as_text()?.to_owned(), node.clone())))
+        else {
+            return Some(own);
+        };
+        if chain.contains(&base_id) {
+            let from = chain.iter().position(|known| *known == base_id).unwrap_or(0);
+            let circle: Vec<&str> =
+                chain[from..].iter().map(String::as_str).chain([base_id.as_str()]).collect();
+            let problem = Problem::error(
+                node.span.clone(),
+                format!("profiles extend each other in a circle: {}", circle.join(" → ")),
+            )
+            .help("one of them must stand for itself");
+            into.problems.push((node.origin, problem));
+            return Some(own);
+        }
+        let Some(base_layers) = self.layers.get(&base_id) else {
+            let meant = suggest(&base_id, self.layers.keys().map(String::as_str));
+            let problem = Problem::error(node.span.clone(), format!("there is no profile \"{base_id}\""))
+                .help(match meant {
+                    Some(meant) => format!("did you mean \"{meant}\"?"),
+                    None => "`labwire driver list` shows the profiles".to_owned(),
+                });
+            into.problems.push((node.origin, problem));
+            return Some(Tree { whole: false, ..own });
+        };
+        chain.push(base_id.clone());
+        let base = self.gather(base_layers, into, chain);
+        chain.pop();
+        match base {
+            Some(base) => Some(laid_over(without_own_keys(base), own)),
+            None => Some(own),
+        }
+    }
+}
+
+/// Sources and problems of an effective tree; a source's place is its origin.
+#[derive(Default)]
+struct Gathered<'s> {
+    sources: Vec<&'s Source>,
+    problems: Vec<(usize, Problem)>,
+}
+
+/// What is missing from the whole is missing from the file on top.
+fn laid_over(below: Tree, over: Tree) -> Tree {
+    let (origin, span) = (over.root.origin, over.root.span.clone());
+    let mut tree = below.overlaid(over);
+    tree.root.origin = origin;
+    tree.root.span = span;
+    tree
+}
+
+/// What a profile says of itself alone is not inherited.
+fn without_own_keys(mut base: Tree) -> Tree {
+    if let Value::Table(entries) = &mut base.root.value {
+        entries.retain(|Entry { key, .. }| {
+            !matches!(key.as_str(), "check" | "version" | "no_profile" | "extends")
+        });
+    }
+    base
 }

@@ -1,9 +1,14 @@
 //! The compiled profile: everything that decoding one message needs, looked up once.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
-use labwire_model::DecodedMessage;
+use labwire_message::{Charset, Path, Syntax};
+use labwire_model::ObservationStatus;
+use regex::Regex;
 
 use crate::link::LinkSettings;
+use crate::place::{Condition, Filter, Place, Rule, Selector};
 
 /// How messages are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,12 +23,69 @@ pub enum Protocol {
     Text,
 }
 
+impl Protocol {
+    /// The word in a profile.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lis02 => "lis02",
+            Self::Hl7 => "hl7",
+            Self::Law => "law",
+            Self::Text => "text",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        [Self::Lis02, Self::Hl7, Self::Law, Self::Text].into_iter().find(|known| known.as_str() == word)
+    }
+
+    /// The syntax to scan messages in; `None` for a vendor's own text.
+    #[must_use]
+    pub const fn syntax(self) -> Option<Syntax> {
+        match self {
+            Self::Lis02 => Some(Syntax::Lis02),
+            Self::Hl7 | Self::Law => Some(Syntax::Hl7),
+            Self::Text => None,
+        }
+    }
+}
+
 /// A `[[check]]`: a capture that proves the profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// The capture's path, relative to `fixtures/` or to the profile's directory. The expected lines
     /// of `decode --json` stand beside it: `case.cap`, `case.expected.json`.
     pub capture: String,
+}
+
+/// A row of `[tests]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Test {
+    /// Name for people.
+    pub name: String,
+    /// LOINC code.
+    pub loinc: Option<String>,
+    /// Unit in UCUM.
+    pub unit: Option<String>,
+    /// Further units accepted as sent.
+    pub units: Vec<String>,
+    /// The LIS's code.
+    pub lis: Option<String>,
+    /// What its values are.
+    pub kind: Option<TestKind>,
+}
+
+/// What the values of a test are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestKind {
+    /// A number, with or without a comparator.
+    Number,
+    /// Free text.
+    Text,
+    /// One of a few words.
+    Coded,
+    /// A dilution such as `1:128`.
+    Titer,
 }
 
 /// What decoding needs to know beyond profile and message.
@@ -33,16 +95,16 @@ pub struct Context<'a> {
     pub zone: &'a TimeZone,
 }
 
-/// A driver profile, compiled. Immutable; shared between connections.
+/// A driver profile, compiled. Immutable; one is shared by all connections that name it.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// `vendor/model`, the profile's path below its directory without `.toml`.
     pub id: String,
     /// The profile's `version`, where it gives one, and a hash of the effective profile: `2+1f00ab54`.
     pub version: String,
-    /// Vendor as it names itself.
+    /// Vendor, as it names itself.
     pub vendor: String,
-    /// Model as the vendor names it.
+    /// Model, as the vendor names it.
     pub model: String,
     /// Kind of analyzer, one of the words of the key table.
     pub kind: String,
@@ -60,21 +122,150 @@ pub struct Plan {
     pub checks: Vec<Check>,
     /// Whether the profile is a generic one, under which every observation is held.
     pub no_profile: bool,
+    /// The analyzer's test codes.
+    pub tests: BTreeMap<String, Test>,
+    pub(crate) rules: Rules,
+}
+
+/// The rules of a profile, places read and regular expressions compiled.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) identify: Vec<(Option<Path>, Regex)>,
+    pub(crate) charset: Option<Charset>,
+    pub(crate) decimal_comma: bool,
+    pub(crate) volatile: Vec<Path>,
+    pub(crate) accept_processing: Vec<String>,
+    pub(crate) kind: Option<KindRule>,
+    pub(crate) places: Places,
+    pub(crate) at_format: Option<String>,
+    pub(crate) flags_separator: Option<String>,
+    pub(crate) unit_default: Option<String>,
+    pub(crate) status_default: Option<ObservationStatus>,
+    pub(crate) sentinels: Vec<String>,
+    pub(crate) open_tests: bool,
+    pub(crate) hold_unknown_flag: bool,
+    pub(crate) hold_unknown_status: bool,
+    pub(crate) ignore: Vec<Rule>,
+    pub(crate) only: Option<Rule>,
+    pub(crate) hold: Vec<Rule>,
+    pub(crate) qc: Option<Filter>,
+    pub(crate) calibration: Option<Filter>,
+    pub(crate) flags: BTreeMap<String, String>,
+    pub(crate) status: BTreeMap<String, ObservationStatus>,
+    pub(crate) units: BTreeMap<String, String>,
+    pub(crate) query: Option<QueryRule>,
+    pub(crate) text: Option<TextRule>,
+}
+
+/// Where the parts of an observation stand.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    pub(crate) specimen: Option<Selector>,
+    pub(crate) patient: Option<Selector>,
+    pub(crate) test: Option<Selector>,
+    pub(crate) value: Option<Selector>,
+    pub(crate) unit: Option<Selector>,
+    pub(crate) flags: Option<Selector>,
+    pub(crate) status: Option<Selector>,
+    pub(crate) range: Option<Selector>,
+    pub(crate) at: Option<Selector>,
+    pub(crate) operator: Option<Selector>,
+    pub(crate) instrument: Option<Selector>,
+    pub(crate) reagent: Option<Selector>,
+    pub(crate) comments: Option<Selector>,
+}
+
+/// `[message] kind`.
+#[derive(Clone, Debug)]
+pub(crate) struct KindRule {
+    pub(crate) at: Selector,
+    pub(crate) values: BTreeMap<String, MessageUse>,
+}
+
+/// What a message is for, as a field of it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageUse {
+    Results,
+    Qc,
+    Calibration,
+    Query,
+    Order,
+    Ignore,
+}
+
+/// `[query]`.
+#[derive(Clone, Debug)]
+pub(crate) struct QueryRule {
+    pub(crate) id: Selector,
+    pub(crate) cancel: Option<Condition>,
+}
+
+/// `[text]`.
+#[derive(Clone, Debug)]
+pub(crate) enum TextRule {
+    /// Regular expressions: texts of the whole message, and one match a row.
+    Rows { fields: Vec<(String, Regex)>, row: Regex },
+    /// Fields that begin with a tag.
+    Tagged { separator: Vec<u8>, record: Vec<u8>, tag_length: usize, row: Option<String> },
+}
+
+/// What a place in the profile is for. Names a selector for who composes messages from a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `[specimen] id`
+    Specimen,
+    /// `[patient] id`
+    Patient,
+    /// `[result] test`
+    Test,
+    /// `[result] value`
+    Value,
+    /// `[result] unit`
+    Unit,
+    /// `[result] flags`
+    Flags,
+    /// `[result] status`
+    Status,
+    /// `[result] range`
+    Range,
+    /// `[result] at`
+    At,
+    /// `[query] id`
+    Query,
 }
 
 impl Plan {
-    /// Reads one message, without framing. Never fails: what cannot be read is held or reported.
+    /// The places that the profile reads a part from, in its order of preference; none where it
+    /// does not say.
     #[must_use]
-    pub fn decode(&self, bytes: &[u8], context: &Context<'_>) -> DecodedMessage {
-        let _ = (bytes, context);
-        DecodedMessage::empty(labwire_model::MessageKind::Other)
+    pub fn places(&self, part: Part) -> &[Place] {
+        let places = &self.rules.places;
+        let selector = match part {
+            Part::Specimen => &places.specimen,
+            Part::Patient => &places.patient,
+            Part::Test => &places.test,
+            Part::Value => &places.value,
+            Part::Unit => &places.unit,
+            Part::Flags => &places.flags,
+            Part::Status => &places.status,
+            Part::Range => &places.range,
+            Part::At => &places.at,
+            Part::Query => return self.rules.query.as_ref().map_or(&[], |query| query.id.places()),
+        };
+        selector.as_ref().map_or(&[], Selector::places)
     }
 
-    /// Whether this analyzer sent the message, and by which signs. `None` where a sign is missing
-    /// or the profile names none.
+    /// The regular expressions that recognise quality control: place and pattern, of `when` or of
+    /// the first of `any`. For who composes messages from a plan.
     #[must_use]
-    pub fn identifies(&self, bytes: &[u8]) -> Option<Vec<String>> {
-        let _ = bytes;
-        None
+    pub fn qc_signs(&self) -> Vec<(&Place, &str)> {
+        let Some(filter) = &self.rules.qc else { return Vec::new() };
+        filter
+            .when
+            .iter()
+            .chain(filter.any.first())
+            .flat_map(|condition| condition.terms.iter())
+            .map(|(place, pattern)| (place, pattern.as_str()))
+            .collect()
     }
 }

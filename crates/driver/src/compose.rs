@@ -1,0 +1,118 @@
+//! A profile seen from the other side, for who composes messages that it must understand: a
+//! simulated analyzer. Everything here is also in the profile; nothing here is used for decoding.
+
+use labwire_message::{Charset, Path};
+
+use crate::place::{Place, Selector};
+use crate::plan::{MessageUse, Part, Plan, TextRule};
+
+/// Where a part stands and what is cut out of the text there.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe<'p> {
+    /// The places, the preferred one first.
+    pub places: &'p [Place],
+    /// The text before this is kept.
+    pub cut: Option<&'p str>,
+    /// The text is split by this and the part of this number, from 1, is kept.
+    pub part: Option<(&'p str, usize)>,
+    /// The first group of this regular expression, or its match, is kept.
+    pub pattern: Option<&'p str>,
+}
+
+/// How a message of the vendor's own text gives named texts.
+#[derive(Clone, Debug)]
+pub enum TextShape<'p> {
+    /// By regular expressions: texts of the whole message by name, and one match for each observation.
+    Rows {
+        /// Name and regular expression; the first group is the text.
+        fields: Vec<(&'p str, &'p str)>,
+        /// Its named groups are the texts.
+        row: &'p str,
+    },
+    /// By tags of a fixed length.
+    Tagged {
+        /// What separates fields.
+        separator: &'p [u8],
+        /// What stands before a field.
+        record: &'p [u8],
+        /// The tag that begins an observation; `None`: the message is one.
+        row: Option<&'p str>,
+    },
+}
+
+impl Plan {
+    /// Where a part stands and how it is cut out; `None` where the profile does not say.
+    #[must_use]
+    pub fn recipe(&self, part: Part) -> Option<Recipe<'_>> {
+        let places = &self.rules.places;
+        let selector = match part {
+            Part::Specimen => places.specimen.as_ref(),
+            Part::Patient => places.patient.as_ref(),
+            Part::Test => places.test.as_ref(),
+            Part::Value => places.value.as_ref(),
+            Part::Unit => places.unit.as_ref(),
+            Part::Flags => places.flags.as_ref(),
+            Part::Status => places.status.as_ref(),
+            Part::Range => places.range.as_ref(),
+            Part::At => places.at.as_ref(),
+            Part::Query => self.rules.query.as_ref().map(|query| &query.id),
+        };
+        selector.map(recipe)
+    }
+
+    /// The signs by which the analyzer is recognised: place and regular expression, no place where
+    /// the whole message is matched.
+    #[must_use]
+    pub fn identify_signs(&self) -> Vec<(Option<&Path>, &str)> {
+        self.rules.identify.iter().map(|(path, pattern)| (path.as_ref(), pattern.as_str())).collect()
+    }
+
+    /// The field that says what a message is for, and its value for results.
+    #[must_use]
+    pub fn results_value(&self) -> Option<(Recipe<'_>, &str)> {
+        let kind = self.rules.kind.as_ref()?;
+        let (value, _) = kind.values.iter().find(|(_, use_)| **use_ == MessageUse::Results)?;
+        Some((recipe(&kind.at), value))
+    }
+
+    /// How a vendor's own text is built.
+    #[must_use]
+    pub fn text_shape(&self) -> Option<TextShape<'_>> {
+        Some(match self.rules.text.as_ref()? {
+            TextRule::Rows { fields, row } => TextShape::Rows {
+                fields: fields.iter().map(|(name, pattern)| (name.as_str(), pattern.as_str())).collect(),
+                row: row.as_str(),
+            },
+            TextRule::Tagged { separator, record, row, .. } => {
+                TextShape::Tagged { separator, record, row: row.as_deref() }
+            }
+        })
+    }
+
+    /// How times are written, where it is not `YYYYMMDDHHMMSS`.
+    #[must_use]
+    pub fn at_format(&self) -> Option<&str> {
+        self.rules.at_format.as_deref()
+    }
+
+    /// Whether numbers have a decimal comma.
+    #[must_use]
+    pub fn decimal_comma(&self) -> bool {
+        self.rules.decimal_comma
+    }
+
+    /// The character set of the bytes, where the profile names one.
+    #[must_use]
+    pub fn charset(&self) -> Option<Charset> {
+        self.rules.charset
+    }
+}
+
+fn recipe(selector: &Selector) -> Recipe<'_> {
+    Recipe {
+        places: selector.places(),
+        cut: selector.cut.as_deref(),
+        part: selector.part.as_ref().map(|(split, take)| (split.as_str(), *take)),
+        pattern: selector.pattern.as_ref().map(regex::Regex::as_str),
+    }
+}

@@ -1,0 +1,202 @@
+//! LIS02: H, P, O, R and their comments, each `R` under the nearest `O` and `P` before it.
+
+use labwire_message::{Record, View};
+use labwire_model::{DecodedMessage, Diagnostic, MessageKind, Query};
+
+use crate::decode::message::{Facts, begin, control_id, identity, says};
+use crate::decode::observe::{Standing, observe};
+use crate::decode::scope::{DELETE, Records, owned};
+use crate::place::{Place, Scope};
+use crate::plan::{Context, MessageUse, Plan};
+
+/// Whom a comment speaks of: the nearest record before it that is no comment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Message,
+    Patient,
+    Order,
+    Result,
+}
+
+pub(crate) fn decode(plan: &Plan, view: &View<'_>, context: &Context<'_>) -> DecodedMessage {
+    let mut walk = Walk {
+        plan,
+        context,
+        message: begin(view),
+        records: Records::new(plan.rules.charset.unwrap_or_default()),
+        facts: Facts::default(),
+        subject: Subject::Message,
+        patient_comments: Vec::new(),
+        order_comments: Vec::new(),
+        has_order: false,
+        asked: false,
+    };
+    for record in view.records() {
+        walk.record(record);
+    }
+    let mut message = walk.message;
+    message.identity = identity(plan, view);
+    message.kind = if !message.outcomes.is_empty() {
+        MessageKind::Results
+    } else if walk.asked || walk.facts.use_ == Some(MessageUse::Query) {
+        MessageKind::Query
+    } else if walk.has_order || walk.facts.use_ == Some(MessageUse::Order) {
+        MessageKind::Order
+    } else {
+        MessageKind::Other
+    };
+    message
+}
+
+struct Walk<'p, 'v> {
+    plan: &'p Plan,
+    context: &'p Context<'p>,
+    message: DecodedMessage,
+    records: Records<'v>,
+    facts: Facts,
+    subject: Subject,
+    patient_comments: Vec<String>,
+    order_comments: Vec<String>,
+    has_order: bool,
+    asked: bool,
+}
+
+impl<'v> Walk<'_, 'v> {
+    fn record(&mut self, record: Record<'v>) {
+        match record.name().as_bytes() {
+            b"H" => self.header(record),
+            b"P" => {
+                self.records.forget(&["O", "R"]);
+                self.records.set(record);
+                self.patient_comments.clear();
+                self.order_comments.clear();
+                self.subject = Subject::Patient;
+            }
+            b"O" => {
+                self.records.forget(&["R"]);
+                self.records.set(record);
+                self.order_comments.clear();
+                self.has_order = true;
+                self.subject = Subject::Order;
+            }
+            b"R" => self.result(record),
+            b"C" => self.comment(record),
+            b"Q" => self.query(record),
+            // What the manufacturer adds between an order and its comments changes no subject.
+            b"M" => {}
+            _ => self.subject = Subject::Message,
+        }
+    }
+
+    fn header(&mut self, record: Record<'v>) {
+        self.records.forget_all();
+        self.records.set(record);
+        self.patient_comments.clear();
+        self.order_comments.clear();
+        self.subject = Subject::Message;
+        let processing = "H.12.1".parse().ok().map(Place::Path);
+        self.facts = Facts::of(self.plan, &self.records, processing.as_ref());
+        if self.message.control_id.is_none() {
+            self.message.control_id = control_id(self.plan, record, 3, &self.records);
+        }
+        self.message.distinguishable |= says(self.plan, record, &[3, 14]);
+    }
+
+    fn result(&mut self, record: Record<'v>) {
+        self.records.set(record);
+        self.subject = Subject::Result;
+        for (name, code, what) in [
+            ("H", "result-without-header", "a header"),
+            ("P", "result-without-patient", "a patient record"),
+            ("O", "result-without-order", "an order record"),
+        ] {
+            if self.records.get(name).is_none() {
+                let reason =
+                    format!("the result has no {} before it", what.split_once(' ').map_or(what, |(_, w)| w));
+                self.message.diagnostics.push(Diagnostic::new(
+                    code,
+                    record.offset(),
+                    record.ordinal(),
+                    "",
+                    reason,
+                ));
+            }
+        }
+        let value = self.plan.rules.places.value.as_ref();
+        let deletes = value.is_some_and(|value| {
+            value.places().iter().any(|place| match place {
+                Place::Path(path) => record.whole_field(path) == Some(DELETE),
+                Place::Name(_) => false,
+            })
+        });
+        let standing =
+            Standing { record: record.ordinal(), byte: record.offset(), structured: None, deletes };
+        let mut outcome = observe(
+            self.plan,
+            &self.records,
+            self.context,
+            self.facts,
+            &standing,
+            &mut self.message.diagnostics,
+        );
+        outcome.observation.comments =
+            self.patient_comments.iter().chain(&self.order_comments).cloned().collect();
+        self.message.distinguishable |= says(self.plan, record, &[12, 13]) || self.timed();
+        self.message.outcomes.push(outcome);
+    }
+
+    /// Whether the profile's own time is there and would be the same in a repeat.
+    fn timed(&self) -> bool {
+        let Some(at) = &self.plan.rules.places.at else { return false };
+        at.places().iter().any(|place| match place {
+            Place::Path(path) => {
+                !self.plan.rules.volatile.contains(&path.whole())
+                    && self.records.text(place).is_some_and(|text| !text.text.trim().is_empty())
+            }
+            Place::Name(_) => false,
+        })
+    }
+
+    fn comment(&mut self, record: Record<'v>) {
+        self.records.set(record);
+        let selector = self.plan.rules.places.comments.as_ref();
+        let Some(text) =
+            selector.and_then(|selector| selector.take(&self.records)).and_then(|text| owned(text.text))
+        else {
+            return;
+        };
+        match self.subject {
+            Subject::Message => {}
+            Subject::Patient => self.patient_comments.push(text),
+            Subject::Order => self.order_comments.push(text),
+            Subject::Result => {
+                if let Some(outcome) = self.message.outcomes.last_mut() {
+                    outcome.observation.comments.push(text);
+                }
+            }
+        }
+    }
+
+    fn query(&mut self, record: Record<'v>) {
+        self.records.set(record);
+        self.subject = Subject::Message;
+        self.asked = true;
+        let rule = self.plan.rules.query.as_ref();
+        if rule.and_then(|rule| rule.cancel.as_ref()).is_some_and(|cancel| cancel.holds(&self.records)) {
+            let reason = "the analyzer takes back its last query";
+            self.message.diagnostics.push(Diagnostic::new(
+                "query-cancelled",
+                record.offset(),
+                record.ordinal(),
+                "",
+                reason,
+            ));
+            return;
+        }
+        let mut specimen_ids = Vec::new();
+        if let Some(rule) = rule {
+            rule.id.each(&self.records, &mut |found| specimen_ids.extend(owned(found.text)));
+        }
+        self.message.queries.push(Query { record: record.ordinal(), specimen_ids });
+    }
+}

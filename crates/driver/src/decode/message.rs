@@ -1,0 +1,109 @@
+//! What holds for a message as a whole: what it is for, its identity, what the scan noticed.
+
+use labwire_message::{Path, Record, View};
+use labwire_model::{DecodedMessage, Diagnostic, MessageKind};
+
+use crate::decode::scope::{Records, owned};
+use crate::place::{Place, Scope};
+use crate::plan::{MessageUse, Plan};
+
+/// Facts of the message that decide about every observation in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Facts {
+    /// What a field of the message says it is for.
+    pub(crate) use_: Option<MessageUse>,
+    /// That field has a value that the profile does not list.
+    pub(crate) unlisted: bool,
+    /// Sent for training or debugging.
+    pub(crate) not_production: bool,
+}
+
+impl Facts {
+    /// From the header, once it is in `scope`.
+    pub(crate) fn of(plan: &Plan, scope: &dyn Scope, processing: Option<&Place>) -> Self {
+        let mut facts = Self::default();
+        if let Some(rule) = &plan.rules.kind
+            && let Some(found) = rule.at.take(scope)
+        {
+            facts.use_ = rule.values.get(found.text.as_ref()).copied();
+            facts.unlisted = facts.use_.is_none();
+        }
+        if let Some(found) = processing.and_then(|place| scope.text(place)) {
+            let letter = found.text.trim();
+            let accepted = plan.rules.accept_processing.iter().any(|accepted| accepted == letter);
+            facts.not_production = matches!(letter, "T" | "D") && !accepted;
+        }
+        facts
+    }
+}
+
+/// A message to be filled, with the scan's findings in it.
+pub(crate) fn begin(view: &View<'_>) -> DecodedMessage {
+    let mut message = DecodedMessage::empty(MessageKind::Other);
+    for finding in view.findings() {
+        let path = finding
+            .field
+            .and_then(|field| {
+                let record = view.records().find(|record| record.ordinal() == finding.record)?;
+                Some(Path::field(record.name(), field).to_string())
+            })
+            .unwrap_or_default();
+        message.diagnostics.push(Diagnostic::new(
+            finding.code,
+            finding.offset,
+            finding.record,
+            &path,
+            finding.text.clone(),
+        ));
+    }
+    message
+}
+
+/// The records joined with CR, what a retransmission changes left out of them.
+pub(crate) fn identity(plan: &Plan, view: &View<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(view.bytes().len());
+    for record in view.records() {
+        let mut at = record.offset();
+        let end = at + record.bytes().len();
+        let mut blanked: Vec<(usize, usize)> = plan
+            .rules
+            .volatile
+            .iter()
+            .filter(|path| path.record == record.name())
+            .filter_map(|path| record.field(path.field))
+            .map(|field| (field.offset(), field.offset() + field.bytes().len()))
+            .collect();
+        blanked.sort_unstable();
+        for (from, to) in blanked {
+            out.extend_from_slice(view.bytes().get(at..from).unwrap_or_default());
+            at = to;
+        }
+        out.extend_from_slice(view.bytes().get(at..end).unwrap_or_default());
+        out.push(b'\r');
+    }
+    out
+}
+
+/// The header's own id as sent, unless a retransmission has another one.
+pub(crate) fn control_id(
+    plan: &Plan,
+    header: Record<'_>,
+    field: u16,
+    records: &Records<'_>,
+) -> Option<String> {
+    let path = Path::field(header.name(), field);
+    if plan.rules.volatile.contains(&path) {
+        return None;
+    }
+    owned(records.charset.decode(header.get(&path)?).0)
+}
+
+/// Whether any of these fields of a record says something that a repeat of the message would say
+/// too: what the profile calls volatile does not count.
+pub(crate) fn says(plan: &Plan, record: Record<'_>, fields: &[u16]) -> bool {
+    fields.iter().any(|field| {
+        let path = Path::field(record.name(), *field);
+        !plan.rules.volatile.contains(&path)
+            && record.get(&path).is_some_and(|raw| !raw.trim_ascii().is_empty())
+    })
+}

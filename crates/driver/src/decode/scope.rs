@@ -1,0 +1,112 @@
+//! What an observation sees of a delimited message: the records it belongs to, by name.
+
+use std::borrow::Cow;
+
+use labwire_message::{Charset, Name, Path, Record};
+
+use crate::place::{Place, Scope, Text};
+
+/// The records around an observation, at most one of each name.
+#[derive(Clone, Debug)]
+pub(crate) struct Records<'v> {
+    pub(crate) charset: Charset,
+    slots: Vec<Record<'v>>,
+}
+
+impl<'v> Records<'v> {
+    pub(crate) fn new(charset: Charset) -> Self {
+        Self { charset, slots: Vec::with_capacity(12) }
+    }
+
+    pub(crate) fn set(&mut self, record: Record<'v>) {
+        match self.slots.iter_mut().find(|slot| slot.name() == record.name()) {
+            Some(slot) => *slot = record,
+            None => self.slots.push(record),
+        }
+    }
+
+    pub(crate) fn forget(&mut self, names: &[&str]) {
+        self.slots.retain(|slot| !names.contains(&slot.name().as_str()));
+    }
+
+    pub(crate) fn forget_all(&mut self) {
+        self.slots.clear();
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Record<'v>> {
+        self.slots.iter().find(|slot| slot.name() == *name).copied()
+    }
+
+    fn record(&self, name: Name) -> Option<Record<'v>> {
+        self.slots.iter().find(|slot| slot.name() == name).copied()
+    }
+
+    fn part(&self, path: &Path, unescape: bool) -> Option<Text<'v>> {
+        let record = self.record(path.record)?;
+        let raw = record.get(path)?;
+        // H.2 and MSH-2 hold the delimiters themselves.
+        let literal = record.is_header() && path.field <= 2;
+        Some(self.read(record, raw, unescape && !literal))
+    }
+
+    fn read(&self, record: Record<'v>, raw: &'v [u8], unescape: bool) -> Text<'v> {
+        if !unescape {
+            let (text, damaged) = self.charset.decode(raw);
+            return Text { text, damaged, odd_escape: false };
+        }
+        let decoded = record.decode(raw);
+        let odd_escape = decoded.kept > 0;
+        let (text, damaged) = decoded.text(self.charset);
+        Text { text, damaged, odd_escape }
+    }
+}
+
+/// `""` asks to delete what is stored; it is no text.
+pub(crate) const DELETE: &[u8] = b"\"\"";
+
+impl Scope for Records<'_> {
+    fn text(&self, place: &Place) -> Option<Text<'_>> {
+        let Place::Path(path) = place else { return None };
+        let raw = self.record(path.record)?.get(path)?;
+        if raw.is_empty() || raw == DELETE { None } else { self.part(path, true) }
+    }
+
+    fn verbatim(&self, place: &Place) -> Option<Text<'_>> {
+        let Place::Path(path) = place else { return None };
+        self.part(path, false).filter(|part| part.text.as_bytes() != DELETE)
+    }
+
+    fn whole(&self, place: &Place) -> Option<Text<'_>> {
+        let Place::Path(path) = place else { return None };
+        self.part(&path.whole(), false)
+    }
+
+    fn each_repeat(&self, place: &Place, take: &mut dyn FnMut(Text<'_>)) {
+        let Place::Path(path) = place else { return };
+        let Some(record) = self.record(path.record) else { return };
+        if path.repeat.is_some() || (record.is_header() && path.field <= 2) {
+            if let Some(text) = self.text(place) {
+                take(text);
+            }
+            return;
+        }
+        for repeat in record.repeats(path.field) {
+            let part = match (path.component, path.subcomponent) {
+                (None, _) => Some(repeat.bytes()),
+                (Some(component), None) => repeat.component(component).map(|part| part.bytes()),
+                (Some(component), Some(sub)) => {
+                    repeat.component(component).and_then(|part| part.subcomponent(sub))
+                }
+            };
+            match part {
+                Some(raw) if !raw.is_empty() && raw != DELETE => take(self.read(record, raw, true)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A text as an owned string, nothing for the empty one.
+pub(crate) fn owned(text: Cow<'_, str>) -> Option<String> {
+    (!text.is_empty()).then(|| text.into_owned())
+}

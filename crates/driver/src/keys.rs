@@ -1,0 +1,590 @@
+//! The key table of a profile: the one description that reading, checking, the JSON Schema and the
+//! reference in `drivers/README.md` follow.
+
+use labwire_message::Charset;
+use labwire_schema::{Checked, Key, Mistake, Shape, Table, suggest};
+
+use crate::codes::{FLAG_MEANINGS, STATUS_WORDS};
+
+pub(crate) const KINDS: &[&str] = &[
+    "hematology",
+    "chemistry",
+    "immunoassay",
+    "coagulation",
+    "urinalysis",
+    "blood-gas",
+    "point-of-care",
+    "microbiology",
+    "molecular",
+    "blood-bank",
+    "other",
+];
+pub(crate) const PROTOCOLS: &[&str] = &["lis02", "hl7", "law", "text"];
+pub(crate) const EVIDENCE: &[&str] = &["unverified", "documented", "captured", "field"];
+pub(crate) const DIALECTS: &[&str] = &["lis01", "mllp", "delimited", "bci"];
+pub(crate) const TEST_KINDS: &[&str] = &["number", "text", "coded", "titer"];
+
+static REGEX: Checked = Checked { noun: "a regular expression", check: check_regex };
+static CONDITION: Shape = Shape::MapOf { key: None, value: &Shape::Checked(&REGEX) };
+static PLACE: Shape = Shape::Either(&[Shape::Text, Shape::Table(&PLACE_TABLE)]);
+static TEXT: Shape = Shape::Text;
+static TEXTS: Shape = Shape::ListOf(&TEXT);
+static RULE: Shape = Shape::Table(&RULE_TABLE);
+static FLAG: Shape = Shape::OneOf(FLAG_MEANINGS);
+static STATUS: Shape = Shape::OneOf(STATUS_WORDS);
+static TEST: Shape = Shape::Table(&TEST_TABLE);
+static CHECK: Shape = Shape::Table(&CHECK_TABLE);
+static BYTES: Checked =
+    Checked { noun: "text with control characters by name, such as \"<STX>\"", check: check_bytes };
+
+/// The whole document.
+pub(crate) static PROFILE: Table = Table::new(
+    "profile",
+    "One analyzer interface.",
+    &[
+        Key::required(
+            "schema",
+            Shape::IntegerOneOf(&[1]),
+            "Version of this format. A profile of a newer format is refused, not misread.",
+        )
+        .example("1"),
+        Key::optional(
+            "version",
+            Shape::Text,
+            "The profile's own version. With a hash of the effective profile behind it, it is stored with every result.",
+        ),
+        Key::optional(
+            "extends",
+            Shape::Text,
+            "Id (`vendor/model`) of a profile that this one is laid over key by key: a table is merged, any other value takes the place of the one below. `[[check]]`s are not inherited.",
+        ),
+        Key::optional(
+            "no_profile",
+            Shape::Bool,
+            "For generic profiles: every observation is held with the code `no-profile`, filled in as far as the standard's own places allow.",
+        )
+        .default("false"),
+        Key::required("analyzer", Shape::Table(&ANALYZER), "Which analyzer this is."),
+        Key::optional("link", Shape::Table(&LINK), "The lower layer."),
+        Key::optional(
+            "identify",
+            CONDITION,
+            "How the analyzer is recognised on an unknown line or in a file. All must match the first record of that name; in a text profile the one key is `text`, matched against the whole message.",
+        ),
+        Key::optional("message", Shape::Table(&MESSAGE), "The message as a whole."),
+        Key::optional("specimen", Shape::Table(&SPECIMEN), "Whose result it is."),
+        Key::optional("patient", Shape::Table(&PATIENT), "The patient."),
+        Key::optional("result", Shape::Table(&RESULT), "Where the parts of an observation stand."),
+        Key::optional(
+            "qc",
+            Shape::Table(&STREAM),
+            "What is quality control. It is delivered apart and never among patient results.",
+        ),
+        Key::optional("calibration", Shape::Table(&STREAM), "What is calibration, delivered apart likewise."),
+        Key::optional(
+            "flags",
+            Shape::MapOf { key: None, value: &FLAG },
+            "Meaning of flags, over the standard's own letters (LIS02 R.7, HL7 table 0078). An unknown flag is filed as sent with a diagnostic.",
+        ),
+        Key::optional(
+            "status",
+            Shape::MapOf { key: None, value: &STATUS },
+            "Meaning of status letters, over the standard's own (LIS02 R.9, HL7 table 0085). An unknown letter is filed as sent with a diagnostic.",
+        ),
+        Key::optional(
+            "units",
+            Shape::MapOf { key: None, value: &TEXT },
+            "Units as sent and their UCUM, over the common spellings. An observation with an unknown unit is held.",
+        ),
+        Key::optional(
+            "tests",
+            Shape::MapOf { key: None, value: &TEST },
+            "The analyzer's test codes, `[tests.WBC]`. An observation with an unknown code is held.",
+        ),
+        Key::optional("query", Shape::Table(&QUERY), "What the analyzer asks for."),
+        Key::optional(
+            "text",
+            Shape::Table(&TEXT_TABLE),
+            "For the protocol `text`: how a message gives named texts. Places elsewhere in the profile are these names.",
+        ),
+        Key::optional("check", Shape::ListOf(&CHECK), "Captures that prove the profile."),
+    ],
+)
+.hints(&[
+    ("results", "the table is called `[result]`"),
+    ("test", "the table of a test is called `[tests.CODE]`"),
+    ("match", "the table is called `[identify]`"),
+]);
+
+static ANALYZER: Table = Table::new(
+    "analyzer",
+    "Which analyzer this is, how its messages are built, and on what the profile rests.",
+    &[
+        Key::required("vendor", Shape::Text, "Vendor, as it names itself.").example("\"Vendor\""),
+        Key::required("model", Shape::Text, "Model, as the vendor names it.").example("\"Model\""),
+        Key::required("kind", Shape::OneOf(KINDS), "Kind of analyzer.").example("\"chemistry\""),
+        Key::required(
+            "protocol",
+            Shape::OneOf(PROTOCOLS),
+            "How messages are built: LIS02 (ASTM E1394) records, HL7 v2 segments, HL7 in the shape of IHE LAW, or text of the vendor's own.",
+        )
+        .example("\"lis02\""),
+        Key::optional(
+            "evidence",
+            Shape::OneOf(EVIDENCE),
+            "On what the profile rests: nothing yet, the vendor's documents, captures, or use in a laboratory.",
+        )
+        .default("\"unverified\""),
+        Key::optional("sources", TEXTS, "The documents and captures it was written from."),
+        Key::optional("notes", Shape::Text, "What to know before connecting the analyzer."),
+    ],
+);
+
+static LINK: Table = Table::new(
+    "link",
+    "Dialect of the lower layer, its limits, and every deviation that is accepted. Each use of a tolerance is counted.",
+    &[
+        Key::optional(
+            "dialect",
+            Shape::OneOf(DIALECTS),
+            "`lis01` carries `lis02`, `mllp` carries `hl7` and `law`; `delimited` and `bci` carry `text`, and `delimited` also `lis02` without frames.",
+        )
+        .default("the first that carries the protocol"),
+        Key::optional("strict", Shape::Bool, "Follows the standard's state tables to the letter.").default("false"),
+        Key::optional(
+            "error_mode",
+            Shape::OneOf(&["close", "resync"]),
+            "After an error that the protocol cannot recover from: close the connection, or skip to what can be read.",
+        )
+        .default("close on TCP, resync on a serial line"),
+        Key::optional(
+            "send_text_bytes_max",
+            Shape::Integer { min: 1, max: 64_000 },
+            "`lis01`: longest text of a frame that is sent.",
+        )
+        .default("240"),
+        Key::optional(
+            "receive_frame_bytes_max",
+            Shape::Integer { min: 64, max: 67_108_864 },
+            "Longest frame, block or text accepted.",
+        )
+        .default("64000, 16777216 for `mllp`"),
+        Key::optional(
+            "tolerate",
+            TEXTS,
+            "Deviations accepted beyond the dialect's defaults, by name, such as `frame-number-restart`.",
+        ),
+        Key::optional(
+            "packing",
+            Shape::OneOf(&["record", "message"]),
+            "`lis01`: whether each record begins a frame of its own, or the whole message is one chain of frames cut wherever one is full. For sending; both are received.",
+        )
+        .default("\"record\""),
+        Key::optional("start", Shape::Checked(&BYTES), "`delimited`: what stands before a message.")
+            .default("\"<STX>\""),
+        Key::optional("end", Shape::Checked(&BYTES), "`delimited`: what stands behind a message.")
+            .default("\"<ETX>\""),
+        Key::optional(
+            "reply",
+            Shape::OneOf(&["ack", "none"]),
+            "`delimited`: whether the analyzer waits for an ACK.",
+        )
+        .default("\"ack\""),
+        Key::optional(
+            "handshake",
+            Shape::Bool,
+            "`delimited`: whether ENQ, answered by ACK, and EOT stand around messages.",
+        )
+        .default("false"),
+    ],
+);
+
+static MESSAGE: Table = Table::new(
+    "message",
+    "What holds for the message as a whole.",
+    &[
+        Key::optional(
+            "charset",
+            Shape::Checked(&CHARSET),
+            "Character set of the bytes. It wins over what the message says of itself.",
+        )
+        .default("MSH-18 where there is one, else \"utf-8-or-cp1252\""),
+        Key::optional("decimal_comma", Shape::Bool, "Whether `7,41` is a number.").default("false"),
+        Key::optional(
+            "volatile",
+            TEXTS,
+            "Whole fields that differ when the analyzer repeats a message. They are no part of its identity.",
+        ),
+        Key::optional(
+            "accept_processing",
+            TEXTS,
+            "H.12 or MSH-11 of `T` (training) or `D` (debugging) holds every observation, but for the letters here.",
+        ),
+        Key::optional("kind", Shape::Table(&KIND), "A field that says what the message is for."),
+    ],
+);
+
+static KIND: Table = Table::new(
+    "message.kind",
+    "The values of a field that tell what a message is for. With a value that no list names, its observations are held; without a value, a message is what its records say.",
+    &[
+        Key::required("at", PLACE, "The field.").example("\"H.11.1\""),
+        Key::optional("results", TEXTS, "Values of result messages."),
+        Key::optional("qc", TEXTS, "Values of quality control messages."),
+        Key::optional("calibration", TEXTS, "Values of calibration messages."),
+        Key::optional("query", TEXTS, "Values of host queries."),
+        Key::optional("order", TEXTS, "Values of orders."),
+        Key::optional("ignore", TEXTS, "Values of messages whose observations are no results."),
+    ],
+);
+
+static SPECIMEN: Table = Table::new(
+    "specimen",
+    "Whose result it is. A patient observation without a specimen id is held.",
+    &[Key::optional("id", PLACE, "The specimen id (accession).").example("\"O.3\"")],
+);
+
+static PATIENT: Table = Table::new(
+    "patient",
+    "The patient.",
+    &[Key::optional("id", PLACE, "The patient id.").example("\"P.4\"")],
+);
+
+static RESULT: Table = Table::new(
+    "result",
+    "Where the parts of an observation stand, and what becomes of it.",
+    &[
+        Key::optional("test", PLACE, "The test code.").example("\"R.3.4\""),
+        Key::optional(
+            "value",
+            PLACE,
+            "The value. The whole field that it lies in is stored as sent beside the part that the place names.",
+        )
+        .example("\"R.4\""),
+        Key::optional("unit", PLACE, "The unit."),
+        Key::optional("flags", PLACE, "Abnormal flags: each repeat of the field is one."),
+        Key::optional("flags_separator", Shape::Text, "What separates flags beside the message's repeat delimiter."),
+        Key::optional("status", PLACE, "The status letter."),
+        Key::optional("range", PLACE, "The reference range."),
+        Key::optional("at", PLACE, "When it was measured."),
+        Key::optional(
+            "at_format",
+            Shape::Text,
+            "How the time is written (strftime), where it is not `YYYYMMDDHHMMSS`.",
+        ),
+        Key::optional("operator", PLACE, "Who measured it."),
+        Key::optional("instrument", PLACE, "With which instrument or module."),
+        Key::optional("reagent", PLACE, "With which reagent lot."),
+        Key::optional(
+            "comments",
+            PLACE,
+            "The text of a comment: of the records or segments after the observation, and after its order and patient.",
+        )
+        .default("\"C.4\" or \"NTE-3\""),
+        Key::optional("unit_default", Shape::Text, "UCUM unit of an observation that is sent without one."),
+        Key::optional("status_default", STATUS, "Status of an observation that is sent without one."),
+        Key::optional(
+            "sentinels",
+            TEXTS,
+            "Values that say that there is no number. They are delivered as text.",
+        ),
+        Key::optional(
+            "open_tests",
+            Shape::Bool,
+            "Delivers observations with a code that `[tests]` does not have, with the analyzer's code alone: for codes that each laboratory defines.",
+        )
+        .default("false"),
+        Key::optional("hold_unknown_flag", Shape::Bool, "Holds an observation with an unknown flag.").default("false"),
+        Key::optional("hold_unknown_status", Shape::Bool, "Holds an observation with an unknown status letter.")
+            .default("false"),
+        Key::optional("ignore", Shape::ListOf(&RULE), "Rows that are no results, each with the reason that is stored."),
+        Key::optional("only", RULE, "Ignores every row that does not match."),
+        Key::optional("hold", Shape::ListOf(&RULE), "Rows that a person must see before they are delivered."),
+    ],
+);
+
+static STREAM: Table = Table::new(
+    "stream",
+    "Conditions on the record, its order, its patient and the header. A field that is not there counts as empty.",
+    &[
+        Key::optional("when", CONDITION, "All of these must match.").example("{ \"O.12\" = '^Q$' }"),
+        Key::optional("any", Shape::ListOf(&CONDITION), "Or all of any one of these."),
+    ],
+);
+
+static RULE_TABLE: Table = Table::new(
+    "rule",
+    "A condition and what is said about what it finds.",
+    &[
+        Key::required(
+            "when",
+            CONDITION,
+            "All of these must match. A field that is not there counts as empty.",
+        )
+        .example("{ \"R.3.4\" = '^X' }"),
+        Key::required("reason", Shape::Text, "Stored with the observation.").example("\"image reference\""),
+    ],
+);
+
+static PLACE_TABLE: Table = Table::new(
+    "place",
+    "Where a text stands, and what is taken from it after it was unescaped and trimmed. Instead of a table, the path alone may be written.",
+    &[
+        Key::optional("at", Shape::Text, "A path, such as `O.4.3`, or a name of `[text]`."),
+        Key::optional("first_of", TEXTS, "Several paths: the first that has a text."),
+        Key::optional("join", TEXTS, "Several paths: the texts one behind the other."),
+        Key::optional("with", Shape::TextOrEmpty, "What is put between the texts of `join`.")
+            .default("\" \""),
+        Key::optional("trim", Shape::Bool, "Whether blanks around the text are left out.").default("true"),
+        Key::optional("cut", Shape::Text, "Keeps the text before this."),
+        Key::optional("part", Shape::Table(&PART), "Splits the text and takes one part."),
+        Key::optional(
+            "match",
+            Shape::Checked(&REGEX),
+            "Takes the first group, or the whole match. Where it does not match there is no text.",
+        ),
+    ],
+);
+
+static PART: Table = Table::new(
+    "part",
+    "Splits a text and takes one part.",
+    &[
+        Key::required("split", Shape::Text, "What the parts are separated by.").example("\"+\""),
+        Key::required("take", Shape::Integer { min: 1, max: 1000 }, "Which part, from 1.").example("2"),
+    ],
+);
+
+static TEST_TABLE: Table = Table::new(
+    "tests.NAME",
+    "One test. The key is the analyzer's own code, as sent.",
+    &[
+        Key::required("name", Shape::Text, "Name for people.").example("\"Leukocytes\""),
+        Key::optional("loinc", Shape::Checked(&LOINC), "LOINC code."),
+        Key::optional("unit", Shape::Text, "Unit in UCUM."),
+        Key::optional(
+            "units",
+            TEXTS,
+            "Further units accepted as sent: in UCUM by `[units]` or the common spellings, else other spellings of `unit`.",
+        ),
+        Key::optional("lis", Shape::Text, "The LIS's code."),
+        Key::optional(
+            "kind",
+            Shape::OneOf(TEST_KINDS),
+            "What its values are. Only of a number is the numeric view taken, and a diagnostic tells of a value that is none.",
+        )
+        .default("a number where the value reads as one"),
+    ],
+);
+
+static QUERY: Table = Table::new(
+    "query",
+    "Host queries: the analyzer asks what to run.",
+    &[
+        Key::required("id", PLACE, "The specimen id asked for; each repeat of the field is one.")
+            .example("\"Q.3.2\""),
+        Key::optional("cancel", CONDITION, "A query that takes back the one before."),
+    ],
+);
+
+static TEXT_TABLE: Table = Table::new(
+    "text",
+    "How a message of the vendor's own gives named texts: by regular expressions (`fields`, `row`) or by tags (`tagged`).",
+    &[
+        Key::optional(
+            "fields",
+            Shape::MapOf { key: None, value: &Shape::Checked(&REGEX) },
+            "Texts that hold for the whole message: the first match's first group.",
+        ),
+        Key::optional(
+            "row",
+            Shape::Checked(&REGEX),
+            "Each match is one observation; its named groups, `(?P<value>…)`, are the texts.",
+        ),
+        Key::optional("tagged", Shape::Table(&TAGGED), "Fields that begin with a tag."),
+    ],
+);
+
+static TAGGED: Table = Table::new(
+    "text.tagged",
+    "Fields that begin with a tag of fixed length, which names them.",
+    &[
+        Key::required("separator", Shape::Checked(&BYTES), "What separates fields.").example("\"|\""),
+        Key::optional("record", Shape::Checked(&BYTES), "What may stand before a field, such as `<RS>`."),
+        Key::optional("tag_length", Shape::Integer { min: 1, max: 8 }, "Characters of a tag.").default("2"),
+        Key::optional(
+            "row",
+            Shape::Text,
+            "The tag that begins an observation. Fields before the first one hold for all.",
+        )
+        .default("the message is one observation"),
+    ],
+);
+
+static CHECK_TABLE: Table = Table::new(
+    "check",
+    "A capture, and beside it the lines that `decode --json` must give: `case.cap`, `case.expected.json`.",
+    &[Key::required(
+        "capture",
+        Shape::Checked(&CAPTURE),
+        "Path of the capture, relative to `fixtures/` or to the profile's own directory.",
+    )
+    .example("\"vendor/model/case.cap\"")],
+);
+
+static CHARSET: Checked = Checked { noun: "a character set such as \"latin-1\"", check: check_charset };
+static LOINC: Checked = Checked { noun: "a LOINC code such as \"6690-2\"", check: check_loinc };
+static CAPTURE: Checked = Checked { noun: "the path of a `.cap` file", check: check_capture };
+
+fn check_regex(text: &str) -> Result<(), Mistake> {
+    let Err(error) = regex::Regex::new(text) else { return Ok(()) };
+    let said = error.to_string();
+    let what = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
+    let mistake = Mistake::new(match (what, &error) {
+        (Some(what), _) => format!("the regular expression cannot be read: {what}"),
+        (None, regex::Error::CompiledTooBig(_)) => "the regular expression is too large".to_owned(),
+        (None, _) => "the regular expression cannot be read".to_owned(),
+    });
+    // The pattern is printed four columns in, a line of carets below it.
+    let mut lines = said.lines().skip_while(|line| !line.starts_with("    "));
+    let carets = match (lines.next(), lines.next()) {
+        (Some(_), Some(carets)) if carets.trim_start().starts_with('^') => carets,
+        _ => return Err(mistake),
+    };
+    let byte_of = |column: usize| text.char_indices().nth(column).map_or(text.len(), |(at, _)| at);
+    let from = carets.find('^').unwrap_or(4).saturating_sub(4);
+    let to = from + carets.matches('^').count();
+    Err(mistake.at(byte_of(from)..byte_of(to)))
+}
+
+fn check_charset(text: &str) -> Result<(), Mistake> {
+    if Charset::from_name(text).is_some() {
+        return Ok(());
+    }
+    Err(Mistake::new(format!("unknown character set \"{text}\"")).help(
+        match suggest(text, Charset::names()) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => format!("the sets are {}", Charset::names().collect::<Vec<_>>().join(", ")),
+        },
+    ))
+}
+
+/// LOINC codes end in a mod-10 check digit, which tells a code from a number that looks like one.
+fn check_loinc(text: &str) -> Result<(), Mistake> {
+    let shape = || {
+        Mistake::new(format!("\"{text}\" is no LOINC code"))
+            .help("a LOINC code is up to seven digits, a hyphen and a check digit: \"6690-2\"")
+    };
+    let (number, check) = text.split_once('-').ok_or_else(shape)?;
+    if number.is_empty() || number.len() > 7 || check.len() != 1 {
+        return Err(shape());
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        return Err(shape());
+    }
+    let sum: u32 = number
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(at, digit)| {
+            let digit = u32::from(digit - b'0') * if at % 2 == 0 { 2 } else { 1 };
+            digit / 10 + digit % 10
+        })
+        .sum();
+    let expected = (10 - sum % 10) % 10;
+    if check != expected.to_string() {
+        return Err(Mistake::new(format!("the check digit of LOINC {number} is {expected}, not {check}"))
+            .help("look the code up again; a digit may be wrong")
+            .at(number.len() + 1..text.len()));
+    }
+    Ok(())
+}
+
+fn check_capture(text: &str) -> Result<(), Mistake> {
+    if text.starts_with('/') || text.contains('\\') || text.split('/').any(|part| part == "..") {
+        return Err(Mistake::new("a capture's path leads out of the fixtures")
+            .help("write it relative to `fixtures/` or to the profile: \"vendor/model/case.cap\""));
+    }
+    if !text.ends_with(".cap") || text.ends_with("/.cap") || text == ".cap" {
+        return Err(Mistake::new("a capture ends in `.cap`")
+            .help("`labwire capture import` makes one from a dump or a log"));
+    }
+    Ok(())
+}
+
+fn check_bytes(text: &str) -> Result<(), Mistake> {
+    if text.is_empty() {
+        return Err(Mistake::new("nothing is written here"));
+    }
+    named_bytes(text).map(|_| ())
+}
+
+/// Control characters by name, other bytes as `<9F>`, a literal `<` as `<3C>`: the writing of
+/// capture files.
+pub(crate) fn named_bytes(text: &str) -> Result<Vec<u8>, Mistake> {
+    const NAMES: [&str; 33] = [
+        "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "HT", "LF", "VT", "FF", "CR", "SO",
+        "SI", "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS",
+        "RS", "US", "SP",
+    ];
+    let mut out = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let Some(inside) = rest.strip_prefix('<') else {
+            let run = rest.find('<').unwrap_or(rest.len());
+            out.extend_from_slice(&rest.as_bytes()[..run]);
+            at += run;
+            continue;
+        };
+        let Some(close) = inside.find('>') else {
+            return Err(Mistake::new("`<` without `>`")
+                .help("write a literal `<` as `<3C>`")
+                .at(at..text.len()));
+        };
+        let name = &inside[..close];
+        let byte = match NAMES.iter().position(|known| *known == name) {
+            Some(code) => u8::try_from(code).ok(),
+            None if name == "DEL" => Some(0x7f),
+            None if name.len() == 2 => u8::from_str_radix(name, 16).ok(),
+            None => None,
+        };
+        let Some(byte) = byte else {
+            return Err(Mistake::new(format!("`<{name}>` names no control character"))
+                .help("write `<STX>`, `<CR>`, or the byte in hex: `<02>`")
+                .at(at..at + close + 2));
+        };
+        out.push(byte);
+        at += close + 2;
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_regular_expression_is_pointed_at() {
+        let mistake = check_regex("^(SCAT|DIST_").unwrap_err();
+        assert!(mistake.message.contains("unclosed group"), "{}", mistake.message);
+        assert_eq!(mistake.at, Some(1..2));
+        assert!(check_regex("^(SCAT|DIST)_").is_ok());
+    }
+
+    #[test]
+    fn a_loinc_code_with_a_wrong_digit_is_told() {
+        for code in ["6690-2", "789-8", "718-7", "33256-9", "71695-1", "21000-5"] {
+            assert_eq!(check_loinc(code), Ok(()), "{code}");
+        }
+        for code in ["6690-3", "6960-2", "6690", "LN-2", "6690-22", "12345678-1", "66\u{e9}0-2"] {
+            assert!(check_loinc(code).is_err(), "{code}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_written_by_name() {
+        assert_eq!(named_bytes("<STX>a<9F><3C>|"), Ok(vec![2, b'a', 0x9f, b'<', b'|']));
+        assert!(named_bytes("<SXT>").is_err());
+        assert!(named_bytes("a<b").is_err());
+    }
+}
