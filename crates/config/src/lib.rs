@@ -46,6 +46,16 @@ impl DriverNames for BTreeSet<String> {
     }
 }
 
+impl DriverNames for labwire_driver::Library {
+    fn knows(&self, id: &str) -> bool {
+        !self.sources(id).is_empty()
+    }
+
+    fn ids(&self) -> Vec<String> {
+        Self::ids(self).into_iter().map(str::to_owned).collect()
+    }
+}
+
 /// Reads a site file. The configuration is there if no problem is an error.
 #[must_use]
 pub fn load(source: &Source, drivers: &dyn DriverNames) -> (Option<SiteConfig>, Vec<Problem>) {
@@ -55,6 +65,21 @@ pub fn load(source: &Source, drivers: &dyn DriverNames) -> (Option<SiteConfig>, 
         return (None, problems);
     }
     (build::site(&tree.root), problems)
+}
+
+/// Reads a site file as it lies on the disk: as [`load`], but what is no text is a problem too.
+#[must_use]
+pub fn load_bytes(
+    name: impl Into<String>,
+    bytes: &[u8],
+    drivers: &dyn DriverNames,
+) -> (Source, Option<SiteConfig>, Vec<Problem>) {
+    let (source, no_text) = Source::decode(name, bytes);
+    let (config, problems) = load(&source, drivers);
+    match no_text {
+        None => (source, config, problems),
+        Some(problem) => (source, None, core::iter::once(problem).chain(problems).collect()),
+    }
 }
 
 /// The directory of the site's own driver profiles, which must be read before [`load`] can know

@@ -13,7 +13,11 @@ pub fn reference_markdown() -> String {
         that is wrong with it, each with its line and what to do; `labwire run --config FILE` refuses a file that `check`\n\
         refuses, with exit code 78. Durations are text with their unit (`\"15s\"`, `\"1h 30m\"`; units `d`, `h`, `m`, `s`, `ms`);\n\
         every other quantity has its unit in its name. Paths are absolute. Secrets never stand in the file.\n";
-    format!("{intro}{}", schema::reference_markdown(&SITE))
+    let example = include_str!("../../../config/two-analyzers.toml");
+    format!(
+        "{intro}\nAn example; more of them are under `config/`.\n\n```toml\n{example}```\n\n## The tables\n{}",
+        schema::reference_markdown(&SITE)
+    )
 }
 
 /// The JSON Schema of the site file, for editors.

@@ -86,7 +86,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, Mistake> {
             .ok()
             .and_then(|number| number.checked_mul(*scale))
             .and_then(|part| total.checked_add(part))
-            .ok_or_else(|| Mistake::new(format!("`{text}` is too long a time")).at(part).help("write a shorter one"))?;
+            .ok_or_else(|| {
+                Mistake::new(format!("`{text}` is too long a time")).at(part).help("write a shorter one")
+            })?;
         rest = &unit_text[unit_end..];
     }
     Ok(Duration::from_millis(total))

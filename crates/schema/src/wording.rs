@@ -216,6 +216,14 @@ fn in_line(text: &str, line: &Range<usize>, span: Range<usize>, message: &str) -
     }
     if message.starts_with("key with no value") {
         let key = &text[start..key_end.max(start)];
+        let value = text[key_end.max(start)..line.end].trim();
+        if !value.is_empty() {
+            return Problem::error(
+                start..line.start + content.trim_end().len(),
+                "no `=` between key and value",
+            )
+            .help(format!("write `{key} = {value}`"));
+        }
         return Problem::error(start..line.start + content.trim_end().len(), "a key without a value")
             .help(format!("write `{key} = …`"));
     }
