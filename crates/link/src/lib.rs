@@ -21,7 +21,9 @@ mod intake;
 mod lis01;
 mod machine;
 mod mllp;
+mod output;
 mod skipped;
+mod timers;
 mod tolerance;
 
 pub use delimited::{Check, Delimited, DelimitedSettings, TextReply};

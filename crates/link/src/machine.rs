@@ -49,7 +49,8 @@ pub struct Token(pub u64);
 /// `Debug` shows lengths, never content: events end up in logs, patient data must not.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A session began: a bid was accepted, or the first unit came without one.
+    /// A session began: a bid was accepted, or a frame came without one where that is tolerated.
+    /// MLLP blocks and texts outside of a handshake stand alone, without a session.
     Opened,
     /// One unit that the dialect acknowledges. The machine reads on after the verdict.
     Unit {
@@ -256,8 +257,6 @@ pub enum LinkSettings {
 }
 
 /// The machine of one line, whatever its dialect.
-// A connection owns exactly one of these, so the size of the largest variant costs nothing.
-#[expect(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum Link {
     /// LIS01 / E1381 frames.

@@ -62,8 +62,10 @@ pub struct DelimitedSettings {
     pub receive_timeout: Duration,
     /// How long we wait for a reply.
     pub reply_timeout: Duration,
-    /// Pause before the next bid.
+    /// Pause after a bid or text that failed.
     pub hold_off: Duration,
+    /// Pause before a bid once a session has ended.
+    pub session_gap: Duration,
     /// How long a verdict may take before the text is refused.
     pub verdict_timeout: Duration,
 }
@@ -87,6 +89,7 @@ impl Default for DelimitedSettings {
             receive_timeout: Duration::from_secs(30),
             reply_timeout: Duration::from_secs(15),
             hold_off: Duration::from_secs(10),
+            session_gap: Duration::from_millis(100),
             verdict_timeout: Duration::from_secs(10),
         }
     }

@@ -1,8 +1,8 @@
-//! MLLP release 1.
+//! What can be set on an MLLP line.
 
 use core::time::Duration;
 
-use crate::{ErrorMode, Event, Input, Machine, Tolerance, Tolerances};
+use crate::{ErrorMode, Tolerance, Tolerances};
 
 /// Settings of an MLLP line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +23,8 @@ pub struct MllpSettings {
     pub progress_timeout: Duration,
     /// Silence after the end byte that counts as the end of the block without its CR.
     pub block_end_idle: Duration,
+    /// Silence that ends a message without block framing, where that is tolerated.
+    pub unframed_idle: Duration,
 }
 
 impl Default for MllpSettings {
@@ -33,9 +35,10 @@ impl Default for MllpSettings {
             tolerate: Tolerances::MLLP,
             block_bytes_max: 16 << 20,
             skipped_bytes_max: 64 << 10,
-            backlog_bytes_max: 1 << 20,
+            backlog_bytes_max: 16 << 20,
             progress_timeout: Duration::from_secs(30),
             block_end_idle: Duration::from_millis(250),
+            unframed_idle: Duration::from_secs(2),
         }
     }
 }
@@ -44,34 +47,5 @@ impl MllpSettings {
     /// Whether a deviation is allowed.
     pub fn tolerates(&self, tolerance: Tolerance) -> bool {
         !self.strict && self.tolerate.contains(tolerance)
-    }
-}
-
-/// Decoder and encoder of one MLLP line.
-#[derive(Debug)]
-pub struct Mllp {
-    settings: MllpSettings,
-}
-
-impl Mllp {
-    /// A machine that waits for the first block.
-    pub fn new(settings: MllpSettings) -> Self {
-        Self { settings }
-    }
-}
-
-impl Machine for Mllp {
-    fn handle(&mut self, _now: Duration, _input: Input<'_>) {}
-    fn poll_transmit(&mut self, _out: &mut Vec<u8>) -> bool {
-        false
-    }
-    fn poll_event(&mut self) -> Option<Event> {
-        None
-    }
-    fn poll_deadline(&self) -> Option<Duration> {
-        None
-    }
-    fn accepts_input(&self) -> bool {
-        !self.settings.strict
     }
 }

@@ -1,0 +1,569 @@
+//! The receiving half: bids, frames, numbers, replies.
+//!
+//! A frame is judged when it is complete and not before; the first rule it broke decides. Only the
+//! owner's verdict leads to a positive reply.
+
+use core::time::Duration;
+
+use super::frame::{FRAME_OVERHEAD, hex_value, is_restricted};
+use super::timers::Timer;
+use super::{Capability, LineState, Lis01, following, is_end, opens_message};
+use crate::control::{ACK, CR, ENQ, EOT, ETB, ETX, LF, NAK, STX};
+use crate::{EndReason, ErrorMode, Event, FaultKind, Reply, Token, Tolerance, Tolerances, UnitEnd};
+
+/// How far the frame being read has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Place {
+    /// Between frames.
+    #[default]
+    Seek,
+    /// Behind STX.
+    Number,
+    Text,
+    CheckHigh,
+    CheckLow,
+    /// Behind the checksum.
+    Tail,
+    /// Behind the checksum and its CR.
+    TailLf,
+}
+
+/// The frame being read. Its text stays until the verdict, to become the frame accepted last.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    place: Place,
+    /// Stream offset of its STX.
+    start: u64,
+    number: u8,
+    text: Vec<u8>,
+    /// Text bytes read, kept or not.
+    length: usize,
+    sum: u8,
+    end: UnitEnd,
+    sent_check: u8,
+    /// The first rule that the frame broke. From there on its text is not kept.
+    defect: Option<FaultKind>,
+    tolerated: Tolerances,
+    /// ENQ or EOT, if it was the byte read last.
+    trailing: Option<u8>,
+    /// The frame before was closed by silence; its CR LF may still come.
+    late_tail: bool,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self {
+            place: Place::Seek,
+            start: 0,
+            number: 0,
+            text: Vec::new(),
+            length: 0,
+            sum: 0,
+            end: UnitEnd::End,
+            sent_check: 0,
+            defect: None,
+            tolerated: Tolerances::NONE,
+            trailing: None,
+            late_tail: false,
+        }
+    }
+}
+
+impl Incoming {
+    fn begin(&mut self, at: u64) {
+        self.text.clear();
+        *self = Self {
+            place: Place::Number,
+            start: at,
+            text: core::mem::take(&mut self.text),
+            ..Self::default()
+        };
+    }
+
+    /// Drops the frame; says whether there was one.
+    pub(super) fn abandon(&mut self) -> bool {
+        let any = self.place != Place::Seek;
+        self.place = Place::Seek;
+        self.late_tail = false;
+        any
+    }
+
+    pub(super) fn mark_damaged(&mut self) {
+        if self.place != Place::Seek {
+            self.defect(FaultKind::CharacterError);
+            self.trailing = None;
+        }
+    }
+
+    fn defect(&mut self, kind: FaultKind) {
+        self.defect.get_or_insert(kind);
+    }
+
+    fn collect(&mut self, bytes: &[u8], limit: usize) {
+        self.sum = bytes.iter().fold(self.sum, |sum, byte| sum.wrapping_add(*byte));
+        self.length += bytes.len();
+        self.trailing = None;
+        if self.length + FRAME_OVERHEAD > limit {
+            self.defect(FaultKind::FrameTooLong { limit });
+        }
+        if self.defect.is_none() {
+            self.text.extend_from_slice(bytes);
+        }
+    }
+}
+
+/// What a session remembers from frame to frame.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    expected: u8,
+    /// Number and end of the frame accepted last.
+    last: Option<(u8, UnitEnd)>,
+    last_text: Vec<u8>,
+    line_wanted: bool,
+}
+
+impl Session {
+    pub(super) fn want_line(&mut self) {
+        self.line_wanted = true;
+    }
+
+    fn begin(&mut self) {
+        self.expected = 1;
+        self.last = None;
+        self.last_text.clear();
+    }
+}
+
+/// A unit that waits for the owner.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) token: Token,
+    number: u8,
+    novelty: Novelty,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Novelty {
+    New,
+    Repeat,
+}
+
+impl Lis01 {
+    /// Whether this byte opens a session on a neutral line although nobody bid.
+    pub(super) fn opens_without_bid(&self, byte: u8) -> bool {
+        byte == STX && self.ready && self.settings.tolerates(Tolerance::SessionWithoutEnq)
+    }
+
+    pub(super) fn answer_bid(&mut self, now: Duration, at: u64) {
+        self.output.report(&mut self.skipped);
+        if self.ready && self.settings.capability != Capability::SendOnly {
+            self.output.transmit.push(ACK);
+            self.begin_session(now);
+        } else {
+            self.output.transmit.push(NAK);
+            self.output.fault(FaultKind::NotReady, at, Reply::Nak);
+        }
+    }
+
+    pub(super) fn open_session(&mut self, now: Duration) {
+        self.output.report(&mut self.skipped);
+        self.output.tolerated(Tolerance::SessionWithoutEnq);
+        self.begin_session(now);
+    }
+
+    fn begin_session(&mut self, now: Duration) {
+        self.line = LineState::Receiving;
+        self.session.begin();
+        self.incoming.abandon();
+        self.timers.set(Timer::Receive, now + self.settings.receive_timeout);
+        self.output.event(Event::Opened);
+    }
+
+    /// The line is neutral again, and every hold-off is over with it.
+    pub(super) fn end_session(&mut self, now: Duration, reason: EndReason) {
+        self.output.report(&mut self.skipped);
+        self.incoming.abandon();
+        self.session.line_wanted = false;
+        self.line = LineState::Neutral;
+        for timer in [Timer::Receive, Timer::FrameProgress, Timer::Silence] {
+            self.timers.clear(timer);
+        }
+        self.timers.set(Timer::LineHold, now + self.settings.session_gap);
+        self.output.event(Event::Ended(reason));
+    }
+
+    pub(super) fn read_session(&mut self, now: Duration, at: u64, bytes: &[u8]) -> usize {
+        let byte = bytes[0];
+        if self.incoming.place == Place::Seek {
+            return self.seek(now, at, byte);
+        }
+        self.timers.clear(Timer::Silence);
+        if !self.settings.strict {
+            self.timers.set(Timer::FrameProgress, now + self.settings.progress_timeout);
+        }
+        match self.incoming.place {
+            Place::Seek => 0,
+            Place::Number => self.read_number(now, at, byte),
+            Place::Text => self.read_text(now, at, bytes),
+            Place::CheckHigh | Place::CheckLow => self.read_check(now, at, byte),
+            Place::Tail | Place::TailLf => self.read_tail(now, at, byte),
+        }
+    }
+
+    fn seek(&mut self, now: Duration, at: u64, byte: u8) -> usize {
+        match byte {
+            STX => self.begin_frame(now, at),
+            EOT => self.end_session(now, EndReason::Eot),
+            ENQ if self.settings.tolerates(Tolerance::EnqRestart) => self.restart_session(now, at),
+            ENQ => {
+                self.output.report(&mut self.skipped);
+                self.output.fault(FaultKind::EnqInSession, at, Reply::None);
+            }
+            CR if self.incoming.late_tail => {}
+            LF if self.incoming.late_tail => self.incoming.late_tail = false,
+            _ => self.skip(now, at, byte),
+        }
+        1
+    }
+
+    fn begin_frame(&mut self, now: Duration, at: u64) {
+        self.output.report(&mut self.skipped);
+        self.incoming.begin(at);
+        if !self.settings.strict {
+            // At 9600 baud a long frame takes longer than T5; what must not happen is a stall.
+            self.timers.clear(Timer::Receive);
+            self.timers.set(Timer::FrameProgress, now + self.settings.progress_timeout);
+        }
+    }
+
+    fn restart_session(&mut self, now: Duration, at: u64) {
+        self.end_session(now, EndReason::Restarted);
+        self.output.tolerated(Tolerance::EnqRestart);
+        self.answer_bid(now, at);
+    }
+
+    fn read_number(&mut self, now: Duration, at: u64, byte: u8) -> usize {
+        match byte {
+            STX | ETX | ETB | ENQ | EOT => {
+                self.incoming.defect(FaultKind::FrameNumberInvalid);
+                self.incoming.place = Place::Text;
+                self.read_text(now, at, &[byte])
+            }
+            _ => {
+                if !matches!(byte, b'0'..=b'7') {
+                    self.incoming.defect(FaultKind::FrameNumberInvalid);
+                }
+                self.incoming.number = byte & 7;
+                self.incoming.sum = byte;
+                self.incoming.place = Place::Text;
+                1
+            }
+        }
+    }
+
+    fn read_text(&mut self, now: Duration, at: u64, bytes: &[u8]) -> usize {
+        let room = self.settings.endless_frame_bytes_max.saturating_sub(self.incoming.length);
+        if room == 0 {
+            self.frame_endless(now);
+            return 0;
+        }
+        let limit = self.settings.receive_frame_bytes_max;
+        let bytes = &bytes[..bytes.len().min(room)];
+        let plain = bytes.iter().position(|byte| is_restricted(*byte)).unwrap_or(bytes.len());
+        if plain > 0 {
+            self.incoming.collect(&bytes[..plain], limit);
+            return plain;
+        }
+        let byte = bytes[0];
+        match byte {
+            STX => return self.frame_restarted(now, at),
+            ETX | ETB => {
+                self.incoming.sum = self.incoming.sum.wrapping_add(byte);
+                self.incoming.end = if byte == ETX { UnitEnd::End } else { UnitEnd::Intermediate };
+                self.incoming.place = Place::CheckHigh;
+            }
+            ENQ | EOT => return self.control_in_frame(now, byte),
+            _ => {
+                let tolerance =
+                    if byte == LF { Tolerance::LineFeedInText } else { Tolerance::RestrictedByteInText };
+                if self.settings.tolerates(tolerance) {
+                    self.incoming.tolerated = self.incoming.tolerated.with(tolerance);
+                } else {
+                    self.incoming.defect(FaultKind::RestrictedByte { byte });
+                }
+                self.incoming.collect(&[byte], limit);
+            }
+        }
+        1
+    }
+
+    /// STX is banned from text, so the frame before it was cut and this one counts.
+    fn frame_restarted(&mut self, now: Duration, at: u64) -> usize {
+        if self.incoming.trailing == Some(ENQ) {
+            self.take_trailing_control(now);
+            return 0;
+        }
+        let start = self.incoming.start;
+        self.output.fault(FaultKind::FrameRestarted, start, Reply::None);
+        self.begin_frame(now, at);
+        1
+    }
+
+    /// ENQ and EOT in text are damage if the frame goes on, and mean what they say if the sender
+    /// broke off: what follows decides, silence included.
+    fn control_in_frame(&mut self, now: Duration, byte: u8) -> usize {
+        if byte == ENQ && self.incoming.trailing == Some(EOT) {
+            self.take_trailing_control(now);
+            return 0;
+        }
+        self.incoming.collect(&[byte], self.settings.receive_frame_bytes_max);
+        self.incoming.defect(FaultKind::ControlInFrame { byte });
+        if self.settings.tolerates(Tolerance::EnqRestart) {
+            self.incoming.trailing = Some(byte);
+            self.timers.set(Timer::Silence, now + self.settings.control_idle);
+        }
+        1
+    }
+
+    fn take_trailing_control(&mut self, now: Duration) {
+        let Some(byte) = self.incoming.trailing.take() else { return };
+        let start = self.incoming.start;
+        self.incoming.abandon();
+        self.output.fault(FaultKind::ControlInFrame { byte }, start, Reply::None);
+        if byte == ENQ {
+            self.restart_session(now, start);
+        } else {
+            self.end_session(now, EndReason::Eot);
+        }
+    }
+
+    fn read_check(&mut self, now: Duration, at: u64, byte: u8) -> usize {
+        match byte {
+            STX => return self.frame_restarted(now, at),
+            CR | LF => {
+                self.incoming.defect(FaultKind::ChecksumNotHex);
+                self.incoming.place = Place::Tail;
+                return 0;
+            }
+            ENQ | EOT => {
+                self.incoming.defect(FaultKind::ChecksumNotHex);
+                self.finish_frame(now);
+                return 0;
+            }
+            _ => {}
+        }
+        match hex_value(byte) {
+            Some(_)
+                if byte.is_ascii_lowercase() && !self.settings.tolerates(Tolerance::LowerCaseChecksum) =>
+            {
+                self.incoming.defect(FaultKind::ChecksumNotHex);
+            }
+            Some(value) => {
+                if byte.is_ascii_lowercase() {
+                    self.incoming.tolerated = self.incoming.tolerated.with(Tolerance::LowerCaseChecksum);
+                }
+                self.incoming.sent_check = self.incoming.sent_check << 4 | value;
+            }
+            None => self.incoming.defect(FaultKind::ChecksumNotHex),
+        }
+        if self.incoming.place == Place::CheckHigh {
+            self.incoming.place = Place::CheckLow;
+        } else {
+            self.incoming.place = Place::Tail;
+            self.await_tail(now);
+        }
+        1
+    }
+
+    fn await_tail(&mut self, now: Duration) {
+        if self.settings.tolerates(Tolerance::MissingCrlf) {
+            self.timers.set(Timer::Silence, now + self.settings.frame_end_idle);
+        }
+    }
+
+    fn read_tail(&mut self, now: Duration, at: u64, byte: u8) -> usize {
+        let tolerant = self.settings.tolerates(Tolerance::MissingCrlf);
+        match (self.incoming.place, byte) {
+            (Place::TailLf, LF) => self.finish_frame(now),
+            (Place::Tail, CR) => {
+                self.incoming.place = Place::TailLf;
+                self.await_tail(now);
+            }
+            (_, LF) => {
+                self.tolerate_tail();
+                self.finish_frame(now);
+            }
+            _ if tolerant => {
+                self.tolerate_tail();
+                self.finish_frame(now);
+                return 0;
+            }
+            (_, STX | EOT) => {
+                let start = self.incoming.start;
+                self.incoming.abandon();
+                self.output.fault(FaultKind::FrameEndMissing, start, Reply::None);
+                self.timers.clear(Timer::FrameProgress);
+                return self.seek(now, at, byte);
+            }
+            // What stands behind the checksum is no part of the frame.
+            _ => {}
+        }
+        1
+    }
+
+    fn tolerate_tail(&mut self) {
+        if self.settings.tolerates(Tolerance::MissingCrlf) {
+            self.incoming.tolerated = self.incoming.tolerated.with(Tolerance::MissingCrlf);
+        }
+    }
+
+    /// Judges a complete frame.
+    fn finish_frame(&mut self, now: Duration) {
+        self.incoming.place = Place::Seek;
+        for timer in [Timer::Receive, Timer::FrameProgress, Timer::Silence] {
+            self.timers.clear(timer);
+        }
+        match self.judge() {
+            Ok(novelty) => self.ask_for_verdict(now, novelty),
+            Err(kind) => self.refuse_frame(now, kind),
+        }
+    }
+
+    fn judge(&mut self) -> Result<Novelty, FaultKind> {
+        let frame = &mut self.incoming;
+        if let Some(kind) = frame.defect {
+            return Err(kind);
+        }
+        let (sent, computed) = (frame.sent_check, frame.sum);
+        if sent != computed {
+            let terminator = if is_end(frame.end) { ETX } else { ETB };
+            return Err(if sent == computed.wrapping_sub(terminator) {
+                FaultKind::ChecksumWithoutTerminator
+            } else {
+                FaultKind::ChecksumMismatch { sent, computed }
+            });
+        }
+        let (expected, received) = (self.session.expected, frame.number);
+        if received == expected {
+            return Ok(Novelty::New);
+        }
+        let same_number = self.session.last.is_some_and(|(number, _)| number == received);
+        if same_number
+            && self.session.last == Some((received, frame.end))
+            && self.session.last_text == frame.text
+        {
+            return Ok(Novelty::Repeat);
+        }
+        let restarts = match self.session.last {
+            None => true,
+            Some((_, end)) => is_end(end) && opens_message(&frame.text),
+        };
+        if restarts && self.settings.tolerates(Tolerance::FrameNumberRestart) {
+            frame.tolerated = frame.tolerated.with(Tolerance::FrameNumberRestart);
+            return Ok(Novelty::New);
+        }
+        if self.settings.tolerates(Tolerance::FrameNumberAny) {
+            frame.tolerated = frame.tolerated.with(Tolerance::FrameNumberAny);
+            return Ok(Novelty::New);
+        }
+        // An ACK for other content under a known number would acknowledge what nobody kept.
+        Err(if same_number {
+            FaultKind::FrameNumberReused { number: received }
+        } else {
+            FaultKind::FrameNumberGap { expected, received }
+        })
+    }
+
+    fn ask_for_verdict(&mut self, now: Duration, novelty: Novelty) {
+        let frame = &self.incoming;
+        self.tokens += 1;
+        let (token, number) = (Token(self.tokens), frame.number);
+        for tolerance in frame.tolerated.iter() {
+            self.output.tolerated(tolerance);
+        }
+        self.output.event(match novelty {
+            Novelty::New => {
+                Event::Unit { token, number: Some(number), bytes: frame.text.clone(), end: frame.end }
+            }
+            Novelty::Repeat => Event::Repeat { token, number },
+        });
+        self.verdict = Some(Verdict { token, number, novelty });
+        self.timers.set(Timer::Verdict, now + self.settings.verdict_timeout);
+    }
+
+    pub(super) fn accept(&mut self, now: Duration, token: Token) {
+        let Some(verdict) = self.take_verdict(token) else { return };
+        if verdict.novelty == Novelty::New {
+            self.session.expected = following(verdict.number);
+            self.session.last = Some((verdict.number, self.incoming.end));
+            core::mem::swap(&mut self.session.last_text, &mut self.incoming.text);
+        }
+        // Half a record would be lost if the line changed hands after an intermediate frame.
+        let interrupts = self.session.line_wanted && is_end(self.incoming.end);
+        self.reply(now, if interrupts { EOT } else { ACK });
+    }
+
+    pub(super) fn refuse(&mut self, now: Duration, token: Token) {
+        if self.take_verdict(token).is_some() {
+            self.reply(now, NAK);
+        }
+    }
+
+    pub(super) fn verdict_late(&mut self, now: Duration) {
+        if self.verdict.take().is_some() {
+            self.refuse_frame(now, FaultKind::VerdictLate);
+        }
+    }
+
+    fn take_verdict(&mut self, token: Token) -> Option<Verdict> {
+        let verdict = self.verdict.take_if(|verdict| verdict.token == token)?;
+        self.timers.clear(Timer::Verdict);
+        Some(verdict)
+    }
+
+    fn refuse_frame(&mut self, now: Duration, kind: FaultKind) {
+        let start = self.incoming.start;
+        self.output.fault(kind, start, Reply::Nak);
+        self.reply(now, NAK);
+    }
+
+    fn reply(&mut self, now: Duration, byte: u8) {
+        self.output.transmit.push(byte);
+        self.timers.set(Timer::Receive, now + self.settings.receive_timeout);
+    }
+
+    /// The last byte's meaning was open, and nothing followed it.
+    pub(super) fn silence(&mut self, now: Duration) {
+        match self.incoming.place {
+            Place::Tail | Place::TailLf => {
+                self.tolerate_tail();
+                self.finish_frame(now);
+                self.incoming.late_tail = true;
+            }
+            _ => self.take_trailing_control(now),
+        }
+    }
+
+    pub(super) fn frame_stalled(&mut self, now: Duration) {
+        self.drop_frame(now, FaultKind::FrameStalled);
+    }
+
+    fn frame_endless(&mut self, now: Duration) {
+        self.drop_frame(now, FaultKind::FrameEndless);
+        if self.settings.error_mode == ErrorMode::Close {
+            self.give_up("frame-without-end");
+        }
+    }
+
+    /// Leaves a frame that cannot be answered; the session waits on for what T5 has left.
+    fn drop_frame(&mut self, now: Duration, kind: FaultKind) {
+        if self.incoming.abandon() {
+            let start = self.incoming.start;
+            self.output.fault(kind, start, Reply::None);
+            self.timers.clear(Timer::Silence);
+            self.timers.clear(Timer::FrameProgress);
+            let rest = self.settings.receive_timeout.saturating_sub(self.settings.progress_timeout);
+            self.timers.set(Timer::Receive, now + rest);
+        }
+    }
+}
