@@ -8,6 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::StoreError;
+use crate::recount;
 use crate::spool::Options;
 
 /// `LWsp`: marks the file as a spool (`PRAGMA application_id`).
@@ -23,6 +24,7 @@ CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT;
 -- The last number of each connection's sequence of records.
 CREATE TABLE connection(name TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT;
 
+-- Units of receptions that have not ended. What completes is in `message`.
 CREATE TABLE frame(
   id INTEGER PRIMARY KEY,
   -- record header
@@ -32,14 +34,9 @@ CREATE TABLE frame(
   transmission INTEGER NOT NULL,
   number INTEGER,
   ends_chain INTEGER NOT NULL,
-  body BLOB NOT NULL,
-  -- the last message that this unit completed, or the incomplete one that it was kept in
-  message INTEGER,
-  -- whether the reception it belongs to goes on
-  open INTEGER NOT NULL
+  body BLOB NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX frame_sequence ON frame(connection, sequence);
-CREATE INDEX frame_open ON frame(connection, transmission) WHERE open = 1;
+CREATE INDEX frame_reception ON frame(connection, transmission);
 
 CREATE TABLE message(
   id INTEGER PRIMARY KEY,
@@ -63,12 +60,13 @@ CREATE TABLE message(
   -- when the hold of an incomplete message ended
   expired_ms INTEGER,
   observations INTEGER NOT NULL, ignored INTEGER NOT NULL, deliverable INTEGER NOT NULL,
-  -- records that were delivered out of the incomplete message that this one repeats: JSON array
-  repeated_records TEXT NOT NULL DEFAULT '[]'
+  -- records that were released out of the incomplete message that this one settles: JSON array
+  repeated_records TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX message_sequence ON message(connection, sequence);
-CREATE INDEX message_identity ON message(identity, wall_ms) WHERE identity IS NOT NULL;
-CREATE INDEX message_incomplete ON message(connection, transmission) WHERE identity IS NULL;
+CREATE INDEX message_reception ON message(connection, transmission);
+CREATE INDEX message_identity ON message(identity, id) WHERE identity IS NOT NULL;
+CREATE INDEX message_incomplete ON message(id) WHERE state = 'incomplete';
 
 CREATE TABLE message_specimen(
   specimen_id TEXT NOT NULL, message INTEGER NOT NULL,
@@ -86,7 +84,7 @@ CREATE TABLE outbox(
   attempts INTEGER NOT NULL DEFAULT 0, last_error TEXT,
   created_ms INTEGER NOT NULL, decided_ms INTEGER
 ) STRICT;
-CREATE INDEX outbox_pending ON outbox(sink, id) WHERE state = 'pending';
+CREATE INDEX outbox_pending ON outbox(sink, id, observations, created_ms) WHERE state = 'pending';
 CREATE INDEX outbox_message ON outbox(message);
 
 CREATE TABLE quarantine(
@@ -192,11 +190,10 @@ fn configure(connection: &Connection, options: &Options) -> rusqlite::Result<()>
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     if options.pages_max > 0 {
-        connection.pragma_update_and_check(None, "max_page_count", options.pages_max, |row| {
-            row.get::<_, i64>(0)
-        })?;
+        connection
+            .pragma_update_and_check(None, "max_page_count", options.pages_max, |row| row.get::<_, i64>(0))?;
     }
     Ok(())
 }
@@ -204,7 +201,10 @@ fn configure(connection: &Connection, options: &Options) -> rusqlite::Result<()>
 fn create(connection: &Connection, tenant: &str) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     connection.execute_batch(TABLES)?;
-    connection.execute("INSERT INTO meta(key, value) VALUES ('tenant', ?1), ('clean', 1)", [tenant])?;
+    connection.execute(
+        "INSERT INTO meta(key, value) VALUES ('tenant', ?1), ('clean', 1), ('sinks', '[]')",
+        [tenant],
+    )?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "user_version", FORMAT)?;
     connection.execute_batch("COMMIT")
@@ -254,6 +254,33 @@ pub(crate) fn open_for_writing(path: &Path, options: &Options) -> Result<Connect
         .execute("UPDATE meta SET value = 0 WHERE key = 'clean'", [])
         .map_err(|error| opening(&error))?;
     Ok(connection)
+}
+
+/// Every sink that the spool keeps accounts for, also one that the site has no more.
+pub(crate) fn known_sinks(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let json: String = connection
+        .query_row("SELECT value FROM meta WHERE key = 'sinks'", [], |row| row.get(0))
+        .map_err(|error| StoreError::failed("read the spool", &error))?;
+    serde_json::from_str(&json).map_err(|error| StoreError::failed("read the list of sinks", &error))
+}
+
+/// Opens accounts for sinks that are new to the spool and answers all that it knows.
+pub(crate) fn adopt_sinks(connection: &Connection, sinks: &[String]) -> Result<Vec<String>, StoreError> {
+    let mut known = known_sinks(connection)?;
+    let new: Vec<String> = sinks.iter().filter(|sink| !known.contains(sink)).cloned().collect();
+    if new.is_empty() {
+        return Ok(known);
+    }
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| opening(&error))?;
+    recount::open_accounts(connection, &new)?;
+    known.extend(new);
+    let json = serde_json::to_string(&known)
+        .map_err(|error| StoreError::failed("write the list of sinks", &error))?;
+    connection
+        .execute("UPDATE meta SET value = ?1 WHERE key = 'sinks'", [json])
+        .and_then(|_| connection.execute_batch("COMMIT"))
+        .map_err(|error| opening(&error))?;
+    Ok(known)
 }
 
 fn open(path: &Path) -> Result<Connection, StoreError> {

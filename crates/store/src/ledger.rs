@@ -42,6 +42,19 @@ impl Standing {
         ]
     }
 
+    /// Both added, part by part.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        Self {
+            delivered: self.delivered + other.delivered,
+            pending: self.pending + other.pending,
+            held: self.held + other.held,
+            incomplete: self.incomplete + other.incomplete,
+            ignored: self.ignored + other.ignored,
+            duplicate: self.duplicate + other.duplicate,
+            discarded: self.discarded + other.discarded,
+        }
+    }
+
     /// Their sum.
     #[must_use]
     pub fn sum(&self) -> i64 {

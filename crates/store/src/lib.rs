@@ -30,9 +30,11 @@ mod persist;
 mod quarantine;
 mod read;
 mod record;
+mod recount;
 pub mod sabotage;
 mod seal;
 mod spool;
+mod standing;
 mod transaction;
 mod view;
 mod writer;
@@ -42,17 +44,15 @@ mod tests;
 
 pub use error::StoreError;
 pub use ledger::{Account, Ledger, LedgerDifference, LedgerLine, Standing};
-pub use read::Reader;
+pub use read::{BATCH_RAW_BYTES_MAX, ROWS_DEFAULT, Reader};
 pub use record::{
-    CloseIncomplete, Closed, Decision, Filed, FrameRecord, Fresh, MessageId, MessageRecord, Persist, Persisted,
-    Resolution, Resolves, Stamp, Tally,
+    CloseIncomplete, Closed, Decision, Filed, FrameRecord, Fresh, MessageId, MessageRecord, Persist,
+    Persisted, Resolution, Resolves, Stamp, Tally,
 };
-pub use spool::{
-    CommitStats, Options, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX, Spool, SpoolHandle, StoreState,
-};
+pub use spool::{CommitStats, Options, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX, Spool, SpoolHandle, StoreState};
 pub use view::{
-    ConnectionStatus, Damage, Delivery, IncompleteMessage, MessageFilter, MessageState, MessageSummary,
-    ObservationState, OpenTransmission, QuarantineFilter, QuarantineItem, QuarantineState, ResultFilter,
-    SinkStatus, Status, StoredMessage, StoredResult,
+    Batch, ConnectionStatus, Damage, Delivery, IncompleteMessage, MessageFilter, MessageState,
+    MessageSummary, ObservationState, OpenTransmission, QuarantineFilter, QuarantineItem, QuarantineState,
+    ResultFilter, SinkStatus, Status, StoredMessage, StoredResult,
 };
 pub use writer::{BATCH_BYTES_MAX, BATCH_JOBS_MAX, LINGER_MAX};

@@ -79,6 +79,9 @@ pub struct MessageRecord {
     pub driver_version: String,
     /// The incomplete message that this one settles.
     pub resolves: Option<Resolves>,
+    /// The analyzer went on in the same session after our reply to the message before this one,
+    /// which it therefore received: this one is no repetition of it. `false` when in doubt.
+    pub previous_reply_received: bool,
     /// Sinks that it is routed to, frozen at receipt. For every other sink it counts as delivered
     /// ("routed elsewhere" is a named rule).
     pub sinks: Vec<String>,

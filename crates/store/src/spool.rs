@@ -161,11 +161,12 @@ impl Spool {
     /// [`StoreError::InUse`], [`StoreError::NewerFormat`], [`StoreError::NotASpool`],
     /// [`StoreError::OtherTenant`], [`StoreError::SqliteTooOld`], [`StoreError::Latched`] when the
     /// file fails its verification, [`StoreError::Failed`].
-    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+    pub fn open(path: impl AsRef<Path>, mut options: Options) -> Result<Self, StoreError> {
         sabotage::refuse_in_release()?;
         let path = path.as_ref().to_owned();
         let lock = Arc::new(Lock::take(&path)?);
         let database = database::open_for_writing(&path, &options)?;
+        options.sinks = database::adopt_sinks(&database, &options.sinks)?;
         let shared = Arc::new(Shared {
             path,
             options,
@@ -297,12 +298,7 @@ impl SpoolHandle {
         at: Stamp,
         reply: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
-        self.submit(
-            None,
-            0,
-            move |transaction| delivery::refuse(transaction, id, &code, &reason, at),
-            reply,
-        );
+        self.submit(None, 0, move |transaction| delivery::refuse(transaction, id, &code, &reason, at), reply);
     }
 
     /// Releases held observations to the sinks, as they were read. All or none.

@@ -5,8 +5,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::StoreError;
 use crate::error::{Severity, severity};
 use crate::ledger::Standing;
-use crate::record::Tally;
+use crate::record::{MessageId, Stamp, Tally};
+use crate::seal::{Header, KEY_CLEAR, RECORD_FORMAT};
 use crate::spool::Options;
+use crate::standing::{self, Contribution};
 
 /// Why a request was not done.
 #[derive(Debug)]
@@ -47,13 +49,6 @@ impl Refusal {
             Self::Store(error) => error,
         }
     }
-}
-
-/// What one message contributes to the ledger, per sink.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Contribution {
-    pub(crate) messages: Standing,
-    pub(crate) observations: Standing,
 }
 
 /// The open transaction.
@@ -142,25 +137,174 @@ impl Transaction<'_> {
                    discarded = discarded + ?10",
             )?
             .execute(params![
-                connection, sink, side, change[0], change[1], change[2], change[3], change[4], change[5], change[6]
+                connection, sink, side, change[0], change[1], change[2], change[3], change[4], change[5],
+                change[6]
             ])?;
         Ok(())
     }
 
-    /// Moves a message's contribution from where it stood to where it stands.
-    pub(crate) fn move_ledger(
+    /// What a message contributes to each sink's accounts, in the order of the sinks.
+    fn contributions(&self, message: i64) -> Result<Vec<Contribution>, Refusal> {
+        let Some(facts) = standing::facts(self.sql, message)? else {
+            return Ok(vec![Contribution::default(); self.options.sinks.len()]);
+        };
+        if !facts.results {
+            return Ok(vec![Contribution::default(); self.options.sinks.len()]);
+        }
+        let mut found = Vec::with_capacity(self.options.sinks.len());
+        for sink in &self.options.sinks {
+            found.push(standing::contribution(&facts, &standing::at_sink(self.sql, message, sink)?));
+        }
+        Ok(found)
+    }
+
+    /// Changes a message and moves the ledger from where it stood to where it stands.
+    pub(crate) fn change<T>(
         &self,
-        connection: &str,
+        message: i64,
+        change: impl FnOnce() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let before = self.contributions(message)?;
+        let value = change()?;
+        self.move_ledger(message, &before)?;
+        Ok(value)
+    }
+
+    /// Enters a message that was just stored into the ledger.
+    pub(crate) fn enter(&self, message: i64) -> Result<(), Refusal> {
+        self.move_ledger(message, &vec![Contribution::default(); self.options.sinks.len()])
+    }
+
+    fn move_ledger(&self, message: i64, before: &[Contribution]) -> Result<(), Refusal> {
+        let after = self.contributions(message)?;
+        if after == before {
+            return Ok(());
+        }
+        let connection: String = self
+            .sql
+            .prepare_cached("SELECT connection FROM message WHERE id = ?1")?
+            .query_row([message], |row| row.get(0))?;
+        for ((sink, before), after) in self.options.sinks.iter().zip(before).zip(&after) {
+            self.move_side(&connection, sink, "messages", &before.messages, &after.messages)?;
+            self.move_side(&connection, sink, "observations", &before.observations, &after.observations)?;
+        }
+        Ok(())
+    }
+
+    /// The header of a record that is about to be written.
+    pub(crate) fn header<'a>(&'a self, connection: &'a str, at: Stamp) -> rusqlite::Result<Header<'a>> {
+        Ok(Header {
+            format: RECORD_FORMAT,
+            tenant: &self.options.tenant,
+            connection,
+            sequence: self.next_sequence(connection)?,
+            key: KEY_CLEAR,
+            at,
+        })
+    }
+
+    /// Queues a delivery. Without observations it only brings the sink's copies up to date.
+    pub(crate) fn queue(
+        &self,
         sink: &str,
-        before: &Contribution,
-        after: &Contribution,
-    ) -> rusqlite::Result<()> {
-        self.move_side(connection, sink, "messages", &before.messages, &after.messages)?;
-        self.move_side(connection, sink, "observations", &before.observations, &after.observations)
+        connection: &str,
+        message: i64,
+        records: Option<&[usize]>,
+        observations: i64,
+        at: Stamp,
+    ) -> Result<(), Refusal> {
+        if !self.options.sinks.iter().any(|known| known == sink) {
+            return Err(StoreError::not_found(format!("`{sink}` is not a sink of this spool")).into());
+        }
+        self.sql
+            .prepare_cached(
+                "INSERT INTO outbox(sink, connection, message, records, observations, state, created_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6)",
+            )?
+            .execute(params![
+                sink,
+                connection,
+                message,
+                records.map(json_numbers),
+                observations,
+                at.wall_ms
+            ])?;
+        Ok(())
+    }
+
+    /// Sinks that a message is routed to.
+    pub(crate) fn sinks_of(&self, message: i64) -> rusqlite::Result<Vec<String>> {
+        self.sql
+            .prepare_cached("SELECT DISTINCT sink FROM outbox WHERE message = ?1 ORDER BY sink")?
+            .query_map([message], |row| row.get(0))?
+            .collect()
+    }
+
+    /// Queues for every sink of a message that its copies be brought up to date.
+    pub(crate) fn tell_sinks(&self, connection: &str, message: i64, at: Stamp) -> Result<(), Refusal> {
+        for sink in self.sinks_of(message)? {
+            self.queue(&sink, connection, message, Some(&[]), 0, at)?;
+        }
+        Ok(())
+    }
+
+    /// Holds an observation for a person.
+    pub(crate) fn hold(&self, hold: &Hold<'_>) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "INSERT INTO quarantine(connection, message, record, code, reason, state, sink, held_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'open', ?6, ?7)",
+            )?
+            .execute(params![
+                hold.connection,
+                hold.message,
+                hold.record as i64,
+                hold.code,
+                hold.reason,
+                hold.sink,
+                hold.at.wall_ms
+            ])?;
+        Ok(())
+    }
+
+    /// The id that a row is known by.
+    pub(crate) fn id_of(&self, message: i64) -> rusqlite::Result<MessageId> {
+        self.sql
+            .prepare_cached("SELECT uuid FROM message WHERE id = ?1")?
+            .query_row([message], |row| message_id(row, 0))
     }
 
     /// Whether a row that `statement` asks for exists.
     pub(crate) fn exists(&self, statement: &str, params: impl rusqlite::Params) -> rusqlite::Result<bool> {
         Ok(self.sql.prepare_cached(statement)?.query_row(params, |_| Ok(())).optional()?.is_some())
     }
+}
+
+/// One observation to hold.
+#[derive(Debug)]
+pub(crate) struct Hold<'a> {
+    pub(crate) connection: &'a str,
+    pub(crate) message: i64,
+    pub(crate) record: usize,
+    pub(crate) code: &'a str,
+    pub(crate) reason: &'a str,
+    pub(crate) sink: Option<&'a str>,
+    pub(crate) at: Stamp,
+}
+
+/// Reads a message id out of a row.
+pub(crate) fn message_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<MessageId> {
+    let bytes: [u8; 16] = row.get(column)?;
+    Ok(MessageId(uuid::Uuid::from_bytes(bytes)))
+}
+
+/// A list of record numbers as the JSON array of a column.
+pub(crate) fn json_numbers(numbers: &[usize]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("[{}]", numbers.join(","))
+}
+
+/// The list that [`json_numbers`] wrote.
+pub(crate) fn numbers_of(json: &str) -> Result<Vec<usize>, StoreError> {
+    serde_json::from_str(json).map_err(|error| StoreError::failed("read a list of records", &error))
 }

@@ -310,6 +310,15 @@ pub struct Delivery {
     pub quarantine: Vec<QuarantineItem>,
 }
 
+/// What waits for a sink, as far as one batch goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// In the order to deliver them.
+    pub deliveries: Vec<Delivery>,
+    /// Messages that wait but do not read back as they were written: someone must act.
+    pub damaged: Vec<Damage>,
+}
+
 /// Counts for `status`, `/metrics` and readiness.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {

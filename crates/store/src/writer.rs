@@ -75,10 +75,7 @@ impl Job {
                     let severity = refusal.severity();
                     let error = refusal.into_error();
                     let told = error.clone();
-                    Applied {
-                        answer: Box::new(move |_| reply(Err(told))),
-                        refusal: Some((severity, error)),
-                    }
+                    Applied { answer: Box::new(move |_| reply(Err(told))), refusal: Some((severity, error)) }
                 }
             }
         });
@@ -180,7 +177,11 @@ impl Writer<'_> {
     /// How long to wait for a request before something of our own is due.
     fn patience(&self) -> Duration {
         let until_check = self.next_check.saturating_duration_since(Instant::now());
-        if self.in_log > 0 && self.database.is_some() { until_check.min(CHECKPOINT_IDLE) } else { until_check }
+        if self.in_log > 0 && self.database.is_some() {
+            until_check.min(CHECKPOINT_IDLE)
+        } else {
+            until_check
+        }
     }
 
     /// Takes what waits, and waits a little for active connections that are missing.
@@ -337,7 +338,10 @@ impl Writer<'_> {
         }
         self.database = Some(database);
         if self.shared.state() != StoreState::Full {
-            tracing::error!(event = "spool_full", "no space for the spool: analyzers are refused until there is");
+            tracing::error!(
+                event = "spool_full",
+                "no space for the spool: analyzers are refused until there is"
+            );
             self.shared.set_state(StoreState::Full);
         }
         self.retry_after(self.shared.options.self_check_interval / 10);
@@ -349,7 +353,11 @@ impl Writer<'_> {
             other => other.to_string(),
         };
         if self.database.take().is_some() || !matches!(self.shared.state(), StoreState::Latched(_)) {
-            tracing::error!(event = "spool_latched", reason, "nothing is acknowledged until the spool is verified");
+            tracing::error!(
+                event = "spool_latched",
+                reason,
+                "nothing is acknowledged until the spool is verified"
+            );
             self.retry_delay = self.shared.options.self_check_interval / 10;
         } else {
             // Verifying reads the whole file: a disk that stays broken is not asked every second.
