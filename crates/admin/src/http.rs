@@ -20,6 +20,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::Limit;
+
 /// What the pages show, asked anew for each request.
 pub trait AdminSource: Send + Sync + 'static {
     /// The metrics in the Prometheus text format.
@@ -33,6 +35,11 @@ pub trait AdminSource: Send + Sync + 'static {
     /// # Errors
     /// Says in one line, without patient data, what is missing.
     fn ready(&self) -> Result<(), String>;
+
+    /// A client ran into a limit. Count it.
+    fn limit_reached(&self, limit: Limit) {
+        let _ = limit;
+    }
 }
 
 /// The limits of the listener. Reaching one closes the connection concerned, never the listener.
@@ -66,7 +73,7 @@ pub async fn serve<S: AdminSource>(
     limits: HttpLimits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let router = router(source);
+    let router = router(Arc::clone(&source));
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
@@ -87,16 +94,24 @@ pub async fn serve<S: AdminSource>(
             }
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!(event = "http_connection_refused", %peer, connections_max = limits.connections_max);
+            source.limit_reached(Limit::HttpConnections);
+            tracing::debug!(event = "http_connection_refused", %peer, connections_max = limits.connections_max);
             continue;
         };
-        let router = router.clone();
+        let (router, source) = (router.clone(), Arc::clone(&source));
         connections.spawn(async move {
-            let served = timeout(limits.connection_timeout, answer(stream, router, limits)).await;
-            match served {
+            match timeout(limits.connection_timeout, answer(stream, router, limits)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(event = "http_connection_failed", %peer, %error),
-                Err(_) => tracing::debug!(event = "http_connection_timed_out", %peer),
+                Ok(Err(error)) => {
+                    if let Some(limit) = limit_behind(&error) {
+                        source.limit_reached(limit);
+                    }
+                    tracing::debug!(event = "http_connection_failed", %peer, %error);
+                }
+                Err(_) => {
+                    source.limit_reached(Limit::HttpConnectionTime);
+                    tracing::debug!(event = "http_connection_timed_out", %peer);
+                }
             }
             drop(place);
         });
@@ -114,6 +129,16 @@ async fn answer(stream: TcpStream, router: Router, limits: HttpLimits) -> Result
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .await
+}
+
+fn limit_behind(error: &hyper::Error) -> Option<Limit> {
+    if error.is_timeout() {
+        Some(Limit::HttpHeaderTime)
+    } else if error.is_parse_too_large() {
+        Some(Limit::HttpHeaderBytes)
+    } else {
+        None
+    }
 }
 
 fn router<S: AdminSource>(source: Arc<S>) -> Router {

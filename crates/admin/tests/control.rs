@@ -6,10 +6,11 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use labwire_admin::Limit;
 use labwire_admin::control::{
     Client, ClientError, ControlLimits, Handler, Lines, Peer, Refusal, Request, Server,
 };
@@ -25,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Commands {
     waiting: AtomicBool,
     waiting_dropped: Arc<AtomicBool>,
+    reached: Mutex<Vec<Limit>>,
 }
 
 struct Flag(Arc<AtomicBool>);
@@ -63,6 +65,10 @@ impl Handler for Commands {
             "huge" => lines.send(json!({ "type": "text", "text": "x".repeat(2 << 20) })).await,
             other => Err(Refusal::unknown_command(other)),
         }
+    }
+
+    fn limit_reached(&self, limit: Limit) {
+        self.reached.lock().unwrap().push(limit);
     }
 }
 
@@ -103,6 +109,11 @@ impl Daemon {
         let stream = UnixStream::connect(self.socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
+    }
+
+    #[track_caller]
+    fn assert_counted(&self, limit: Limit) {
+        until(limit.name(), || self.commands.reached.lock().unwrap().contains(&limit));
     }
 
     fn stop(&mut self) {
@@ -195,6 +206,7 @@ fn a_request_over_the_limit_is_refused_and_the_connection_closed() {
     let answer = everything(stream);
     assert!(answer.starts_with(r#"{"error":{"code":"too-long""#), "{answer}");
     assert_eq!(answer.lines().count(), 1);
+    daemon.assert_counted(Limit::ControlRequestBytes);
     assert_eq!(daemon.client().collect(&Request::new("status")).unwrap(), Vec::<Value>::new());
 }
 
@@ -214,6 +226,7 @@ fn a_line_too_long_for_a_client_becomes_an_error() {
     let daemon = Daemon::start(ControlLimits::default());
     let error = daemon.client().collect(&Request::new("huge")).unwrap_err();
     assert!(matches!(&error, ClientError::Refused(refusal) if refusal.code == "too-long"), "{error}");
+    daemon.assert_counted(Limit::ControlLineBytes);
 }
 
 #[test]
@@ -225,6 +238,7 @@ fn a_silent_client_loses_its_connection() {
     stream.write_all(b"{\"command\":").unwrap();
     assert_eq!(everything(stream), "");
     assert!(begun.elapsed() >= idle_timeout, "{:?}", begun.elapsed());
+    daemon.assert_counted(Limit::ControlIdleTime);
 }
 
 #[test]
@@ -238,6 +252,7 @@ fn a_client_that_does_not_read_loses_its_connection() {
     let mut deaf = daemon.raw();
     deaf.write_all(b"{\"command\":\"count\",\"arguments\":{\"to\":100000000}}\n").unwrap();
     until("the place is free again", || daemon.client().collect(&Request::new("status")).is_ok());
+    daemon.assert_counted(Limit::ControlWriteTime);
 }
 
 #[test]
@@ -250,6 +265,7 @@ fn clients_over_the_limit_are_told_so() {
     let mut answer = String::new();
     turned_away.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with(r#"{"error":{"code":"busy""#), "{answer}");
+    daemon.assert_counted(Limit::ControlClients);
     drop(first);
     until("the place is free again", || daemon.client().collect(&Request::new("status")).is_ok());
 }

@@ -4,10 +4,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use labwire_admin::Limit;
 use labwire_admin::http::{AdminSource, HttpLimits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +20,13 @@ struct Source {
     dead: AtomicBool,
     unready: AtomicBool,
     metrics_bytes: usize,
+    reached: Mutex<Vec<Limit>>,
+}
+
+impl Source {
+    fn reached(&self) -> Vec<Limit> {
+        self.reached.lock().unwrap().clone()
+    }
 }
 
 impl AdminSource for Source {
@@ -32,6 +40,10 @@ impl AdminSource for Source {
 
     fn ready(&self) -> Result<(), String> {
         if self.unready.load(Ordering::Relaxed) { Err("the spool does not commit".into()) } else { Ok(()) }
+    }
+
+    fn limit_reached(&self, limit: Limit) {
+        self.reached.lock().unwrap().push(limit);
     }
 }
 
@@ -67,6 +79,14 @@ async fn read_all(stream: &mut TcpStream) -> io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
+}
+
+async fn until(what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{what}: not within ten seconds");
+        tokio::task::yield_now().await;
+    }
 }
 
 fn status(answer: &str) -> &str {
@@ -125,6 +145,7 @@ async fn slow_headers_lose_the_connection_and_nobody_else_waits() {
     assert!(!answer.contains(" 200 "), "{answer}");
     assert!(begun.elapsed() >= header_timeout, "closed after {:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(5), "closed after {:?}", begun.elapsed());
+    until("the limit is counted", || served.source.reached() == [Limit::HttpHeaderTime]).await;
 }
 
 #[tokio::test]
@@ -137,6 +158,7 @@ async fn headers_over_the_limit_are_refused() {
     let mut answer = Vec::new();
     drop(stream.read_to_end(&mut answer).await);
     assert!(!String::from_utf8_lossy(&answer).contains(" 200 "));
+    until("the limit is counted", || served.source.reached() == [Limit::HttpHeaderBytes]).await;
     assert_eq!(status(&get(served.address, "/live").await), "200");
 }
 
@@ -152,6 +174,7 @@ async fn connections_over_the_limit_are_closed_until_a_place_is_free() {
     }
     let turned_away = exchange(served.address, "GET /live HTTP/1.1\r\n\r\n").await.unwrap_or_default();
     assert_eq!(turned_away, "");
+    assert_eq!(served.source.reached(), [Limit::HttpConnections]);
 
     let mut freed = held.remove(0);
     freed.write_all(b"Host: labwire\r\n\r\n").await.unwrap();
@@ -183,6 +206,7 @@ async fn a_reader_that_never_reads_loses_its_place() {
         }
     }
     assert!(begun.elapsed() >= connection_timeout.mul_f32(0.5), "{:?}", begun.elapsed());
+    assert!(served.source.reached().contains(&Limit::HttpConnectionTime), "{:?}", served.source.reached());
 }
 
 #[tokio::test]

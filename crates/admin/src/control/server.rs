@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{LINE_BYTES_MAX, Line, Refusal, Request, is_data};
+use crate::Limit;
 
 /// Carries out commands.
 pub trait Handler: Send + Sync + 'static {
@@ -38,6 +39,11 @@ pub trait Handler: Send + Sync + 'static {
         peer: Peer,
         lines: Lines,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// A client ran into a limit. Count it.
+    fn limit_reached(&self, limit: Limit) {
+        let _ = limit;
+    }
 }
 
 /// Who asks, as the kernel says (`SO_PEERCRED`).
@@ -167,6 +173,7 @@ impl Server {
                     });
                 }
                 Err(_) => {
+                    handler.limit_reached(Limit::ControlClients);
                     tracing::warn!(event = "control_client_refused", clients_max = limits.clients_max);
                     // The buffer of a fresh socket holds this line: no waiting, no task.
                     let busy = Refusal::new("busy", "too many clients of the control socket");
@@ -191,8 +198,7 @@ struct Conversation {
 /// Why a conversation is over.
 enum Over {
     Closed,
-    Idle,
-    NotReading,
+    Limit(Limit),
     Broken(io::Error),
 }
 
@@ -220,8 +226,10 @@ impl Conversation {
         let Peer { pid, uid, .. } = self.peer;
         match over {
             Over::Closed => {}
-            Over::Idle => tracing::debug!(event = "control_client_idle", pid, uid),
-            Over::NotReading => tracing::warn!(event = "control_client_not_reading", pid, uid),
+            Over::Limit(limit) => {
+                handler.limit_reached(limit);
+                tracing::warn!(event = "control_client_cut_off", limit = limit.name(), pid, uid);
+            }
             Over::Broken(error) => tracing::debug!(event = "control_client_lost", pid, uid, %error),
         }
     }
@@ -239,7 +247,7 @@ impl Conversation {
             Received::Malformed(refusal) => self.send(Line::Error(refusal)).await,
             Received::TooLong(refusal) => {
                 self.send(Line::Error(refusal)).await?;
-                Err(Over::Closed)
+                Err(Over::Limit(Limit::ControlRequestBytes))
             }
         }
     }
@@ -249,7 +257,7 @@ impl Conversation {
         let bytes_max = self.limits.request_bytes_max;
         let mut limited = (&mut self.reader).take(bytes_max as u64);
         match timeout(self.limits.idle_timeout, limited.read_until(b'\n', &mut line)).await {
-            Err(_) => return Err(Over::Idle),
+            Err(_) => return Err(Over::Limit(Limit::ControlIdleTime)),
             Ok(Err(error)) => return Err(Over::Broken(error)),
             Ok(Ok(0)) => return Err(Over::Closed),
             Ok(Ok(_)) => {}
@@ -306,14 +314,14 @@ impl Conversation {
             let message = format!("a line of the answer is longer than {LINE_BYTES_MAX} bytes");
             bytes = Line::Error(Refusal::new("too-long", message)).write();
             self.write(&bytes).await?;
-            return Err(Over::Closed);
+            return Err(Over::Limit(Limit::ControlLineBytes));
         }
         self.write(&bytes).await
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Over> {
         match timeout(self.limits.write_timeout, self.writer.write_all(bytes)).await {
-            Err(_) => Err(Over::NotReading),
+            Err(_) => Err(Over::Limit(Limit::ControlWriteTime)),
             Ok(Err(error)) => Err(Over::Broken(error)),
             Ok(Ok(())) => Ok(()),
         }
