@@ -182,12 +182,16 @@ fn meaning_hl7<'b>(body: &'b [u8], delimiters: &Delimiters) -> Meaning<'b> {
 /// The formatting commands of HL7 2.A: a break and its relatives become line feeds, indents vanish.
 fn layout<'b>(command: &[u8]) -> Meaning<'b> {
     let (name, rest) = command.split_at(command.len().min(2));
+    let unknown = || match command.len() <= BODY_BYTES_MAX && command.iter().all(u8::is_ascii_graphic) {
+        true => Meaning::Unknown,
+        false => Meaning::Lone,
+    };
     let rest = rest.trim_ascii();
     let digits = rest.strip_prefix(b"+").or_else(|| rest.strip_prefix(b"-")).unwrap_or(rest);
     let count = match core::str::from_utf8(digits).ok().map(str::parse::<u8>) {
         _ if digits.is_empty() => 1,
         Some(Ok(count)) => usize::from(count),
-        _ => return Meaning::Unknown,
+        _ => return unknown(),
     };
     match name {
         b"br" | b"ce" if digits.is_empty() => Meaning::Text(b'\n', 1),
@@ -195,7 +199,7 @@ fn layout<'b>(command: &[u8]) -> Meaning<'b> {
         b"sk" => Meaning::Text(b' ', count),
         b"in" | b"ti" => Meaning::Nothing,
         b"fi" | b"nf" if digits.is_empty() => Meaning::Nothing,
-        _ => Meaning::Unknown,
+        _ => unknown(),
     }
 }
 

@@ -83,11 +83,14 @@ impl FromStr for Path {
         let field = parser.number("field")?;
         let repeat = parser.repeat()?;
         let component = parser.part("component")?;
+        if component.is_some() && record.letter().is_some() && parser.peek() == Some(b'.') {
+            return parser.error("LIS02 has no subcomponents", "end the path at the component");
+        }
         let subcomponent = match component {
             Some(_) => parser.part("subcomponent")?,
             None => None,
         };
-        parser.end(record, subcomponent.is_some())?;
+        parser.end()?;
         Ok(Self { record, field, repeat, component, subcomponent })
     }
 }
@@ -185,11 +188,7 @@ impl Parser<'_> {
         self.number(what).map(Some)
     }
 
-    fn end(&mut self, record: Name, has_subcomponent: bool) -> Result<(), PathError> {
-        if has_subcomponent && record.letter().is_some() {
-            self.at -= 1;
-            return self.error("LIS02 has no subcomponents", "end the path at the component");
-        }
+    fn end(&self) -> Result<(), PathError> {
         match self.peek() {
             None => Ok(()),
             Some(b'[') => self.error("the repeat stands after the field", "write `R.5[2].4`, not `R.5.4[2]`"),

@@ -12,15 +12,26 @@ const SEGMENTS: [&[u8]; 16] = [
     b"SID", b"QRD", b"DSP",
 ];
 
-/// The first place at which another record seems to begin, with the number of the field.
+/// A place at which another record seems to begin.
+pub(crate) struct Beginning {
+    /// Offset of its name.
+    pub(crate) offset: usize,
+    /// The number of the field that holds its name.
+    pub(crate) field: usize,
+    /// The piece to go on from.
+    pub(crate) next: usize,
+}
+
+/// The first such place in a record from a piece on. The scanner asks again until there is none.
 pub(crate) fn find(
+    from: usize,
     syntax: Syntax,
     bytes: &[u8],
     record: Range<usize>,
     separators: &[u32],
     delimiters: &Delimiters,
     is_header: bool,
-) -> Option<(usize, usize)> {
+) -> Option<Beginning> {
     let piece = |number: usize| -> Option<&[u8]> {
         let start = match number.checked_sub(1) {
             None => record.start,
@@ -29,19 +40,30 @@ pub(crate) fn find(
         let end = separators.get(number).map_or(record.end, |place| *place as usize);
         bytes.get(start..end)
     };
-    (1..separators.len()).find_map(|number| {
+    (from.max(1)..separators.len()).find_map(|number| {
         let (field, next) = (piece(number)?, piece(number + 1)?);
         let length = match syntax {
             Syntax::Hl7 => begins_segment(field, next).then_some(3),
+            Syntax::Lis02 if number < first_end_lis02(piece(0)?) => None,
             Syntax::Lis02 => {
-                begins_record(field, next, piece(number + 2), separators.len() - number, delimiters)
-                    .then_some(1)
+                let left = separators.len() - number;
+                begins_record(field, next, piece(number + 2), left, delimiters).then_some(1)
             }
         }?;
-        let place = separators.get(number).map(|place| *place as usize - length)?;
-        let counted = if syntax == Syntax::Lis02 || is_header { number + 1 } else { number };
-        Some((place, counted))
+        let offset = separators.get(number).map(|place| *place as usize - length)?;
+        let field = if syntax == Syntax::Lis02 || is_header { number + 1 } else { number };
+        Some(Beginning { offset, field, next: number + 1 })
     })
+}
+
+/// The first piece a record of this letter may end with. Identifiers before it are followed by a
+/// number and components often enough to look like the beginning of a result.
+fn first_end_lis02(letter: &[u8]) -> usize {
+    match letter {
+        b"R" | b"r" | b"C" | b"c" => 3,
+        b"L" | b"l" => 2,
+        _ => 5,
+    }
 }
 
 fn begins_segment(field: &[u8], next: &[u8]) -> bool {

@@ -1,5 +1,6 @@
 //! The scanner: one pass that notes where records and fields begin, for both syntaxes.
 
+use core::ops::Range;
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memchr2};
@@ -290,16 +291,31 @@ impl Scan<'_, '_> {
             name,
         };
         self.index.records.push(record);
-        let separators = &self.index.separators[first_separator..];
+        self.look_inside(start..end, first_separator, is_header);
+    }
+
+    /// Reports every record that seems to begin inside this one.
+    fn look_inside(&mut self, record: Range<usize>, first_separator: usize, is_header: bool) {
         let delimiters = self.delimiters();
-        let found =
-            run_together::find(self.syntax, self.bytes, start..end, separators, &delimiters, is_header);
-        if let Some((place, field)) = found {
+        let mut from = 0;
+        loop {
+            let separators = &self.index.separators[first_separator..];
+            let found = run_together::find(
+                from,
+                self.syntax,
+                self.bytes,
+                record.clone(),
+                separators,
+                &delimiters,
+                is_header,
+            );
+            let Some(beginning) = found else { return };
+            from = beginning.next;
             self.find(
                 "records-run-together",
-                place,
+                beginning.offset,
                 0,
-                u16::try_from(field).ok(),
+                u16::try_from(beginning.field).ok(),
                 "another record seems to begin here, inside this one; its fields were not read as a record",
             );
         }

@@ -180,8 +180,12 @@ impl<'a> Record<'a> {
     /// The number of its last field, counted as the standard counts; 0 when it has only a name in HL7.
     #[must_use]
     pub fn field_count(&self) -> usize {
-        let pieces = self.separators.len() + 1;
-        if self.counts_name() { pieces } else { pieces - 1 }
+        let separators = self.separators.len();
+        match (self.syntax, self.is_header()) {
+            (Syntax::Lis02, _) => separators + 1,
+            (Syntax::Hl7, true) if separators > 0 => separators + 1,
+            (Syntax::Hl7, _) => separators,
+        }
     }
 
     /// A field, 1-based; `None` beyond the last one. In LIS02 field 1 is the record letter; in MSH,
