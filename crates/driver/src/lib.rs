@@ -9,6 +9,7 @@
 
 mod codes;
 mod compile;
+mod compose;
 mod decode;
 mod document;
 mod identify;
@@ -21,6 +22,7 @@ mod plan;
 mod units;
 mod version;
 
+pub use compose::{Recipe, TextShape};
 pub use document::{json_schema, reference_markdown};
 pub use library::{Compiled, Identified, Library, Report};
 pub use link::{Dialect, LinkSettings};
