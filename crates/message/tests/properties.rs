@@ -289,7 +289,9 @@ proptest! {
         let levels: Vec<u8> = core::iter::once(0).chain(levels).collect();
         let cut = cut.min(levels.len() - 1);
         let mut saved = Saved::new();
-        levels[..cut].iter().for_each(|level| drop(saved.push(*level)));
+        for level in &levels[..cut] {
+            saved.push(*level);
+        }
         let sent: Vec<usize> = saved.repeated(levels[cut]).into_iter().chain(cut..levels.len()).collect();
         let resumption = lis02::resume(&levels[..cut], sent.len(), |old, new| sent[new] == old);
         let joined: Vec<usize> = match resumption {
