@@ -37,6 +37,14 @@ static CHECK: Shape = Shape::Table(&CHECK_TABLE);
 static BYTES: Checked =
     Checked { noun: "text with control characters by name, such as \"<STX>\"", check: check_bytes };
 
+/// Tables that stand in many places of a profile, each with what it is called on its own.
+pub(crate) static SHARED: &[(&str, &Table)] = &[
+    ("A place as a table", &PLACE_TABLE),
+    ("`part` of a place", &PART),
+    ("A rule: `ignore`, `only`, `hold`", &RULE_TABLE),
+    ("Conditions: `[qc]`, `[calibration]`", &STREAM),
+];
+
 /// The whole document.
 pub(crate) static PROFILE: Table = Table::new(
     "profile",

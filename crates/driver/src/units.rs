@@ -151,6 +151,25 @@ pub(crate) fn common_ucum(unit: &str) -> Option<&'static str> {
     SPELLINGS.binary_search_by_key(&unit.as_ref(), |(spelling, _)| spelling).ok().map(|at| SPELLINGS[at].1)
 }
 
+/// Units in which the same number means the same amount.
+const EQUAL: &[&[&str]] = &[
+    &["10*3/uL", "10*9/L"],
+    &["10*6/uL", "10*12/L"],
+    &["g/L", "mg/mL"],
+    &["mg/L", "ug/mL"],
+    &["ug/L", "ng/mL"],
+    &["ng/L", "pg/mL"],
+    &["U/L", "mU/mL"],
+    &["[IU]/L", "m[IU]/mL"],
+    &["m[IU]/L", "u[IU]/mL"],
+    &["mmol/L", "umol/mL"],
+];
+
+/// Whether a number in one UCUM unit is the same number in the other.
+pub(crate) fn same_number(one: &str, other: &str) -> bool {
+    one == other || EQUAL.iter().any(|set| set.contains(&one) && set.contains(&other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +191,13 @@ mod tests {
         assert_eq!(common_ucum("um3"), Some("fL"));
         assert_eq!(common_ucum("G/L"), None);
         assert_eq!(common_ucum("Mg/dL"), None);
+    }
+
+    #[test]
+    fn units_of_the_same_number_are_told_from_those_of_another() {
+        assert!(same_number("10*3/uL", "10*9/L"));
+        assert!(same_number("g/dL", "g/dL"));
+        assert!(!same_number("g/dL", "g/L"));
+        assert!(!same_number("10*3/uL", "10*12/L"));
     }
 }

@@ -84,6 +84,11 @@ impl<'v> Walk<'_, 'v> {
             b"Q" => self.query(record),
             // What the manufacturer adds between an order and its comments changes no subject.
             b"M" => {}
+            b"L" => {
+                // What follows without a header belongs to nobody in this message.
+                self.records.forget_all();
+                self.subject = Subject::Message;
+            }
             _ => self.subject = Subject::Message,
         }
     }

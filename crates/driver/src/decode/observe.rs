@@ -13,7 +13,7 @@ use crate::decode::message::Facts;
 use crate::decode::scope::owned;
 use crate::place::{Scope, Selector, Text};
 use crate::plan::{Context, MessageUse, Plan, Test, TestKind};
-use crate::units::common_ucum;
+use crate::units::{common_ucum, same_number};
 
 /// Where an observation stands in its message.
 pub(crate) struct Standing<'a> {
@@ -40,12 +40,16 @@ pub(crate) fn observe(
         scope,
         context,
         standing,
-        diagnostics,
+        diagnostics: Vec::new(),
         observation: Observation { record: standing.record, ..Observation::default() },
         holds: Vec::new(),
     };
     reader.read(facts);
     let disposition = reader.disposition(facts);
+    // What is odd about a row that is no result is of no interest.
+    if !matches!(disposition, Disposition::Ignore { .. }) {
+        diagnostics.append(&mut reader.diagnostics);
+    }
     Outcome { observation: reader.observation, disposition }
 }
 
@@ -54,9 +58,9 @@ struct Reader<'a> {
     scope: &'a dyn Scope,
     context: &'a Context<'a>,
     standing: &'a Standing<'a>,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
     observation: Observation,
-    /// Code and reason of everything that asks for a person, the gravest first at the end.
+    /// Everything that asks for a person, and why.
     holds: Vec<(Hold, String)>,
 }
 
@@ -243,7 +247,7 @@ impl<'a> Reader<'a> {
         let ucum = self.observation.ucum.as_deref();
         if ucum.is_none() && !accepted {
             self.hold(Hold::UnknownUnit, "the unit is neither the test's nor in the profile's [units]");
-        } else if own.is_some() && ucum != own && !accepted {
+        } else if !accepted && own.zip(ucum).is_some_and(|(own, ucum)| !same_number(own, ucum)) {
             self.hold(Hold::UnitMismatch, "the unit is not the one that the profile gives for this test");
         }
     }

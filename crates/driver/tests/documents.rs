@@ -1,0 +1,59 @@
+//! What is made from the key table is in the tree as it would be made today.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use labwire_driver::{Library, json_schema, reference_markdown};
+use labwire_schema::{Source, render};
+
+const MARK: &str =
+    "<!-- Everything below is made from the key table: UPDATE_GOLDEN=1 cargo test -p labwire-driver -->\n";
+
+fn drivers(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../drivers").join(name)
+}
+
+fn updates() -> bool {
+    env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1")
+}
+
+#[test]
+fn the_json_schema_is_the_one_of_the_key_table() {
+    let made = json_schema();
+    if updates() {
+        fs::write(drivers("schema.json"), &made).unwrap();
+    }
+    let written = fs::read_to_string(drivers("schema.json")).unwrap_or_default();
+    assert!(written == made, "drivers/schema.json is stale: UPDATE_GOLDEN=1 cargo test -p labwire-driver");
+}
+
+#[test]
+fn the_reference_below_the_introduction_is_the_one_of_the_key_table() {
+    let page = fs::read_to_string(drivers("README.md")).unwrap();
+    let (introduction, reference) = page.split_once(MARK).expect("the page has the mark");
+    let made = reference_markdown();
+    if updates() {
+        fs::write(drivers("README.md"), format!("{introduction}{MARK}{made}")).unwrap();
+        return;
+    }
+    assert!(reference == made, "drivers/README.md is stale: UPDATE_GOLDEN=1 cargo test -p labwire-driver");
+}
+
+#[test]
+fn the_example_in_the_introduction_names_only_keys_that_exist() {
+    let page = fs::read_to_string(drivers("README.md")).unwrap();
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    // Shown together, though a profile reads records or text, not both, and extends one that exists.
+    let lis02: String = example
+        .lines()
+        .filter(|line| !line.starts_with("extends"))
+        .scan(false, |text, line| {
+            *text = if line.starts_with('[') { line.starts_with("[text]") } else { *text };
+            Some(if *text { "\n".to_owned() } else { format!("{line}\n") })
+        })
+        .collect();
+    let compiled = Library::embedded().compile_source("example/example", &Source::new("README.md", lis02));
+    let said: String =
+        compiled.reports.iter().map(|report| render(&report.source, &report.problems)).collect();
+    assert_eq!(said, "");
+}
