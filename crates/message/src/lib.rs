@@ -29,6 +29,7 @@ pub mod lis02;
 mod name;
 mod parts;
 mod path;
+mod places;
 mod run_together;
 mod scan;
 mod split;

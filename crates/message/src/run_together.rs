@@ -40,7 +40,10 @@ pub(crate) fn find(
         let end = separators.get(number).map_or(record.end, |place| *place as usize);
         bytes.get(start..end)
     };
-    (from.max(1)..separators.len()).find_map(|number| {
+    let is_possible = |number: &usize| {
+        separators.get(*number).is_some_and(|place| ends_like_a_name(syntax, bytes, *place as usize))
+    };
+    (from.max(1)..separators.len()).filter(is_possible).find_map(|number| {
         let (field, next) = (piece(number)?, piece(number + 1)?);
         let length = match syntax {
             Syntax::Hl7 => begins_segment(field, next).then_some(3),
@@ -54,6 +57,17 @@ pub(crate) fn find(
         let field = if syntax == Syntax::Lis02 || is_header { number + 1 } else { number };
         Some(Beginning { offset, field, next: number + 1 })
     })
+}
+
+/// A quick look at the last bytes before a separator, which spares nearly every field the close one.
+fn ends_like_a_name(syntax: Syntax, bytes: &[u8], separator: usize) -> bool {
+    match (syntax, &bytes[..separator]) {
+        (Syntax::Lis02, [.., last]) => matches!(last, b'H' | b'R' | b'L'),
+        (Syntax::Hl7, [.., middle, last]) => {
+            middle.is_ascii_uppercase() && (last.is_ascii_uppercase() || *last == b'1')
+        }
+        _ => false,
+    }
 }
 
 /// The first piece a record of this letter may end with. Identifiers before it are followed by a

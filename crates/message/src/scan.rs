@@ -3,11 +3,12 @@
 use core::ops::Range;
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr2};
 
 use crate::delimiters::{Delimiters, Oddity};
 use crate::finding::Finding;
 use crate::name::Name;
+use crate::places::push_places;
 use crate::run_together;
 use crate::view::View;
 
@@ -280,8 +281,7 @@ impl Scan<'_, '_> {
     fn file(&mut self, name: Name, start: usize, end: usize, is_header: bool) {
         let first_separator = self.index.separators.len();
         let separator = self.delimiters().field;
-        let places = memchr_iter(separator, &self.bytes[start..end]);
-        self.index.separators.extend(places.map(|place| offset(start + place)));
+        push_places(&self.bytes[start..end], separator, offset(start), &mut self.index.separators);
         let record = RecordSpan {
             start: offset(start),
             end: offset(end),
