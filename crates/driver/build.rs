@@ -1,10 +1,5 @@
 //! Lists the profiles under `drivers/` for `include_str!`.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a build script reads the source tree and writes what it found"
-)]
-
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

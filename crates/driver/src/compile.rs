@@ -333,10 +333,10 @@ impl<'a> Compiler<'a> {
         let node = self.root.get("result.at_format")?;
         let format = node.as_text()?;
         let sample = jiff::civil::date(2000, 1, 1).at(0, 0, 0, 0);
-        if let Err(error) = jiff::fmt::strtime::format(format, sample) {
+        if jiff::fmt::strtime::format(format, sample).is_err() {
             self.error(
                 node,
-                format!("\"{format}\" is no time format: {error}"),
+                format!("\"{format}\" is no time format, or one with a zone, which the site says"),
                 "write it as strftime does: \"%y/%m/%d %H:%M\"",
             );
             return None;

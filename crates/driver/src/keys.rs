@@ -452,7 +452,8 @@ fn check_regex(text: &str) -> Result<(), Mistake> {
         (Some(what), _) => format!("the regular expression cannot be read: {what}"),
         (None, regex::Error::CompiledTooBig(_)) => "the regular expression is too large".to_owned(),
         (None, _) => "the regular expression cannot be read".to_owned(),
-    });
+    })
+    .help("write it in single quotes, with a backslash before a literal ( ) [ ] { } . * + ? | ^ $");
     // The pattern is printed four columns in, a line of carets below it.
     let mut lines = said.lines().skip_while(|line| !line.starts_with("    "));
     let carets = match (lines.next(), lines.next()) {

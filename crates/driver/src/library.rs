@@ -103,26 +103,38 @@ impl Library {
         self.compile_layers(id, core::slice::from_ref(source))
     }
 
-    /// The profiles that recognise a message, the one with the most signs first.
+    /// The profiles that recognise a message, the one with the most signs first. A generic profile
+    /// stands behind every other: it says how the message is built, not who sent it.
     #[must_use]
     pub fn identify(&self, bytes: &[u8]) -> Vec<Identified> {
-        let mut found: Vec<Identified> = self
+        let mut found: Vec<(bool, Identified)> = self
             .layers
             .keys()
             .filter_map(|id| {
-                let why = self.compile(id)?.plan?.identifies(bytes)?;
-                Some(Identified { id: id.clone(), why })
+                let plan = self.compile(id)?.plan?;
+                let why = plan.identifies(bytes)?;
+                Some((plan.no_profile, Identified { id: id.clone(), why }))
             })
             .collect();
-        found.sort_by(|a, b| b.why.len().cmp(&a.why.len()).then_with(|| a.id.cmp(&b.id)));
-        found
+        found.sort_by(|(a_generic, a), (b_generic, b)| {
+            let signs = b.why.len().cmp(&a.why.len());
+            a_generic.cmp(b_generic).then(signs).then_with(|| a.id.cmp(&b.id))
+        });
+        found.into_iter().map(|(_, identified)| identified).collect()
     }
 
     fn compile_layers(&self, id: &str, layers: &[Source]) -> Compiled {
         let mut gathered = Gathered::default();
         let tree = self.gather(layers, &mut gathered, &mut vec![id.to_owned()]);
-        let Gathered { sources, mut problems } = gathered;
+        let Gathered { sources, mut problems, without_schema } = gathered;
         let Some(tree) = tree else { return Compiled { plan: None, reports: Vec::new() } };
+        // A file says its own format; where the one below says it, nothing is missing from the whole.
+        if tree.root.get("schema").is_some() {
+            problems.extend(without_schema.into_iter().map(|origin| {
+                let problem = Problem::error(0..0, "missing key `schema`");
+                (origin, problem.help("begin the file with `schema = 1`"))
+            }));
+        }
         let (plan, more) = compile::compile(id, &tree, &sources);
         problems.extend(more);
         let mut reports: Vec<Report> = Vec::new();
@@ -156,9 +168,7 @@ impl Library {
             into.problems.extend(problems.into_iter().map(|problem| (origin, problem)));
             let tree = tree.with_origin(origin);
             if tree.whole && tree.root.get("schema").is_none() {
-                let problem =
-                    Problem::error(0..0, "missing key `schema`").help("begin the file with `schema = 1`");
-                into.problems.push((origin, problem));
+                into.without_schema.push(origin);
             }
             own = Some(match own {
                 Some(below) => laid_over(below, tree),
@@ -208,6 +218,7 @@ impl Library {
 struct Gathered<'s> {
     sources: Vec<&'s Source>,
     problems: Vec<(usize, Problem)>,
+    without_schema: Vec<usize>,
 }
 
 /// What is missing from the whole is missing from the file on top.

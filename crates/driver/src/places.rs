@@ -193,6 +193,10 @@ impl Compiler<'_> {
     fn named(&mut self, node: &Node, written: &str) -> Option<Place> {
         let known = self.names.names.iter().any(|name| name == written);
         let tag = self.names.tag_length.is_some_and(|length| length == written.chars().count());
+        if self.names.tag_length.is_none() && self.names.names.is_empty() {
+            // What is wrong is said of `[text]`.
+            return None;
+        }
         if !known && !tag {
             let names = self.names.names.iter().map(String::as_str);
             let help = match (self.names.tag_length, suggest(written, names.clone())) {
