@@ -7,10 +7,10 @@ use labwire_driver::{Library, json_schema, reference_markdown};
 use labwire_schema::{Source, render};
 
 const MARK: &str =
-    "<!-- Everything below is made from the key table: UPDATE_GOLDEN=1 cargo test -p labwire-driver -->\n";
+    "<!-- Everything below is made from the key table: UPDATE_GOLDEN=1 cargo test --test drivers_docs -->\n";
 
 fn drivers(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../drivers").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("drivers").join(name)
 }
 
 fn updates() -> bool {
@@ -24,7 +24,7 @@ fn the_json_schema_is_the_one_of_the_key_table() {
         fs::write(drivers("schema.json"), &made).unwrap();
     }
     let written = fs::read_to_string(drivers("schema.json")).unwrap_or_default();
-    assert!(written == made, "drivers/schema.json is stale: UPDATE_GOLDEN=1 cargo test -p labwire-driver");
+    assert!(written == made, "drivers/schema.json is stale: UPDATE_GOLDEN=1 cargo test --test drivers_docs");
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn the_reference_below_the_introduction_is_the_one_of_the_key_table() {
         fs::write(drivers("README.md"), format!("{introduction}{MARK}{made}")).unwrap();
         return;
     }
-    assert!(reference == made, "drivers/README.md is stale: UPDATE_GOLDEN=1 cargo test -p labwire-driver");
+    assert!(reference == made, "drivers/README.md is stale: UPDATE_GOLDEN=1 cargo test --test drivers_docs");
 }
 
 #[test]
