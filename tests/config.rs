@@ -1,5 +1,7 @@
 //! What `labwire check` says about the files under `config/`, and what is made from the key tables.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

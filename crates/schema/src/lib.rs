@@ -18,6 +18,7 @@ mod suggest;
 mod syntax;
 mod table;
 mod tree;
+mod twice;
 mod width;
 mod wording;
 

@@ -5,7 +5,7 @@ use core::ops::Range;
 use std::collections::BTreeMap;
 
 use crate::problem::{Problem, Severity};
-use crate::source::{Position, Source};
+use crate::source::{Lines, Position, Source};
 use crate::width::{visible, width};
 
 const TAB_COLUMNS: usize = 4;
@@ -13,6 +13,8 @@ const TAB_COLUMNS: usize = 4;
 const LINE_COLUMNS_MAX: usize = 120;
 /// Of a longer span only the first and the last line are shown.
 const SPAN_LINES_MAX: usize = 5;
+/// More problems than this are counted and not shown.
+const SHOWN_MAX: usize = 200;
 
 /// All problems of a source, sorted by place, and at the end how many there are; nothing if there
 /// are none.
@@ -23,9 +25,10 @@ pub fn render(source: &Source, problems: &[Problem]) -> String {
     sorted.sort_by_key(|problem| (problem.span.start, problem.span.end, problem.severity));
     let concealed: Vec<&Range<usize>> =
         sorted.iter().filter_map(|problem| problem.concealed.as_ref()).collect();
+    let lines = Lines::of(&source.text);
     let mut out = String::new();
-    for problem in &sorted {
-        one(&mut out, source, problem, &concealed);
+    for problem in sorted.iter().take(SHOWN_MAX) {
+        one(&mut out, source, &lines, problem, &concealed);
         out.push('\n');
     }
     if !sorted.is_empty() {
@@ -36,7 +39,12 @@ pub fn render(source: &Source, problems: &[Problem]) -> String {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{count} {what}{}", if *count == 1 { "" } else { "s" }))
             .collect();
-        let _ = writeln!(out, "{}: {}", source.name, counts.join(", "));
+        let rest = if sorted.len() > SHOWN_MAX {
+            format!("; the first {SHOWN_MAX} are shown")
+        } else {
+            String::new()
+        };
+        let _ = writeln!(out, "{}: {}{rest}", source.name, counts.join(", "));
     }
     out
 }
@@ -48,18 +56,18 @@ struct Mark {
     label: String,
 }
 
-fn one(out: &mut String, source: &Source, problem: &Problem, concealed: &[&Range<usize>]) {
+fn one(out: &mut String, source: &Source, places: &Lines, problem: &Problem, concealed: &[&Range<usize>]) {
     let severity = match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
     let mut lines: BTreeMap<usize, Vec<Mark>> = BTreeMap::new();
-    mark(&mut lines, source, &problem.span, '^', "");
+    mark(&mut lines, source, places, &problem.span, '^', "");
     for related in &problem.related {
-        mark(&mut lines, source, &related.span, '-', &related.label);
+        mark(&mut lines, source, places, &related.span, '-', &related.label);
     }
     let gutter = lines.keys().last().map_or(1, |line| line.to_string().len());
-    let Position { line, column } = source.position(problem.span.start);
+    let Position { line, column } = places.position(&source.text, problem.span.start);
     let _ = writeln!(out, "{severity}: {}", shown(&problem.message));
     let _ = writeln!(out, "{:gutter$}--> {}:{line}:{column}", "", source.name);
     let _ = writeln!(out, "{:gutter$} |", "");
@@ -69,7 +77,7 @@ fn one(out: &mut String, source: &Source, problem: &Problem, concealed: &[&Range
             let _ = writeln!(out, "...");
         }
         last = Some(*number);
-        let range = source.line_range(*number);
+        let range = places.range(*number);
         let (shown, cut) = window(&expand(source, range, concealed), marks);
         let _ = writeln!(out, "{}", format!("{number:gutter$} | {shown}").trim_end());
         for mark in marks {
@@ -98,19 +106,20 @@ fn shown(text: &str) -> String {
 fn mark(
     lines: &mut BTreeMap<usize, Vec<Mark>>,
     source: &Source,
+    places: &Lines,
     span: &Range<usize>,
     sign: char,
     label: &str,
 ) {
-    let first = source.position(span.start).line;
+    let first = places.number(span.start);
     // A span that ends with its line does not reach into the next one.
     let end = span.end.max(span.start);
-    let last = source.position(if end > span.start { end - 1 } else { end }).line;
+    let last = places.number(if end > span.start { end - 1 } else { end });
     for number in first..=last {
         if last - first >= SPAN_LINES_MAX && number != first && number != last {
             continue;
         }
-        let range = source.line_range(number);
+        let range = places.range(number);
         let text = &source.text[range.clone()];
         let indent = text.len() - text.trim_start().len();
         let from = if number == first { span.start.max(range.start) } else { range.start + indent };

@@ -58,26 +58,7 @@ impl Source {
     /// as the nearest place before it.
     #[must_use]
     pub fn position(&self, offset: usize) -> Position {
-        let offset = floor_boundary(&self.text, offset);
-        let before = &self.text[..offset];
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before[start..].chars().filter(|c| *c != BYTE_ORDER_MARK).count() + 1;
-        Position { line: before.matches('\n').count() + 1, column }
-    }
-
-    /// The bytes of a line (from 1) without its line ending, as a range in the text.
-    #[must_use]
-    pub(crate) fn line_range(&self, line: usize) -> Range<usize> {
-        let mut start = 0;
-        for _ in 1..line {
-            match self.text[start..].find('\n') {
-                Some(at) => start += at + 1,
-                None => return self.text.len()..self.text.len(),
-            }
-        }
-        let end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
-        let end = if self.text[start..end].ends_with('\r') { end - 1 } else { end };
-        start..end
+        Lines::of(&self.text).position(&self.text, offset)
     }
 
     /// Where something may be added at the end: an empty range behind the last visible character.
@@ -85,6 +66,49 @@ impl Source {
     pub fn end(&self) -> Range<usize> {
         let end = self.text.trim_end().len();
         end..end
+    }
+}
+
+/// Where the lines of a text are.
+pub(crate) struct Lines {
+    /// Each without its line ending.
+    ranges: Vec<Range<usize>>,
+}
+
+impl Lines {
+    pub(crate) fn of(text: &str) -> Self {
+        let mut start = 0;
+        let ranges = text
+            .split('\n')
+            .map(|line| {
+                let range = start..start + line.trim_end_matches('\r').len();
+                start += line.len() + 1;
+                range
+            })
+            .collect();
+        Self { ranges }
+    }
+
+    /// How many there are; at least one.
+    pub(crate) fn count(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// The line, from 1, that a byte stands in. A line ending belongs to its line.
+    pub(crate) fn number(&self, offset: usize) -> usize {
+        self.ranges.partition_point(|range| range.start <= offset).max(1)
+    }
+
+    /// The bytes of a line, from 1, without its ending.
+    pub(crate) fn range(&self, number: usize) -> Range<usize> {
+        self.ranges.get(number - 1).or(self.ranges.last()).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn position(&self, text: &str, offset: usize) -> Position {
+        let offset = floor_boundary(text, offset);
+        let line = self.number(offset);
+        let before = &text[self.range(line).start..offset];
+        Position { line, column: before.chars().filter(|c| *c != BYTE_ORDER_MARK).count() + 1 }
     }
 }
 

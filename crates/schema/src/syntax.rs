@@ -11,8 +11,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::problem::Problem;
-use crate::source::Source;
+use crate::source::{Lines, Source};
 use crate::tree::{Entry, Node, Tree, Value};
+use crate::twice;
 use crate::wording;
 
 /// More slips than a person wants to read at once; keeps a file of garbage cheap to refuse.
@@ -24,6 +25,7 @@ pub(crate) fn parse(source: &Source) -> (Tree, Vec<Problem>) {
     let mut readable = source.clone();
     let mut whole = true;
     let mut follows = None;
+    let lines = Lines::of(&source.text);
     for round in 0.. {
         let (document, errors) = DeTable::parse_recoverable(&readable.text);
         let mut found: Vec<(Range<usize>, &str)> = errors
@@ -37,8 +39,8 @@ pub(crate) fn parse(source: &Source) -> (Tree, Vec<Problem>) {
                 break;
             }
             whole = false;
-            let slip = wording::slip(source, &readable, span.clone(), message, follows);
-            follows = slip.problem.is_none().then(|| source.position(slip.lines.start).line);
+            let slip = wording::slip(source, &readable, &lines, span.clone(), message, follows);
+            follows = slip.problem.is_none().then(|| lines.number(slip.lines.start));
             if let Some(blanked) = blank(&readable.text, slip.lines) {
                 problems.extend(slip.problem);
                 readable.text = blanked;
@@ -51,7 +53,8 @@ pub(crate) fn parse(source: &Source) -> (Tree, Vec<Problem>) {
             found
                 .iter()
                 .filter(|(_, message)| is_about_keys(message))
-                .map(|(span, message)| wording::key_again(source, span.clone(), message)),
+                .take(SLIPS_MAX)
+                .map(|(span, message)| twice::key_again(source, &lines, span.clone(), message)),
         );
         let root =
             Node { value: Value::Table(entries(source, document.get_ref())), span: source.end(), origin: 0 };

@@ -4,7 +4,7 @@
 use core::ops::Range;
 
 use crate::problem::Problem;
-use crate::source::Source;
+use crate::source::{Lines, Source};
 
 /// Something that is no TOML.
 pub(crate) struct Slip {
@@ -15,30 +15,31 @@ pub(crate) struct Slip {
 }
 
 /// The slip behind an error of the parser. `readable` is the source with earlier slips painted over,
-/// `follows` the last line that only followed from the one before it.
+/// which leaves its lines where they are, `follows` the last line that only followed from the one before it.
 pub(crate) fn slip(
     source: &Source,
     readable: &Source,
+    lines: &Lines,
     span: Range<usize>,
     message: &str,
     follows: Option<usize>,
 ) -> Slip {
     let text = &readable.text;
-    let number = readable.position(span.start).line;
-    let line = readable.line_range(number);
+    let number = lines.number(span.start);
+    let line = lines.range(number);
     let content = text[line.clone()].trim();
     let at = line.start + (text[line.clone()].len() - text[line.clone()].trim_start().len());
 
-    if number > 1 && !starts_statement(content) && was_painted(source, readable, number - 1) {
-        let before = source.text[source.line_range(number - 1)].trim_end();
+    if number > 1 && !starts_statement(content) && was_painted(source, readable, lines.range(number - 1)) {
+        let before = source.text[lines.range(number - 1)].trim_end();
         if follows == Some(number - 1) || before.ends_with([',', '{', '[', ':']) {
             return Slip { problem: None, lines: line };
         }
     }
     if message.contains("multi-line") {
-        return open_text(text, span, if message.contains("literal") { "'''" } else { "\"\"\"" }, readable);
+        return open_text(text, lines, span, if message.contains("literal") { "'''" } else { "\"\"\"" });
     }
-    if let Some(slip) = open_bracket(readable, &span, message, number) {
+    if let Some(slip) = open_bracket(text, lines, &span, message, number) {
         return slip;
     }
     if content.starts_with('[') && !content.contains('=') {
@@ -51,14 +52,13 @@ pub(crate) fn slip(
         };
         let problem = Problem::error(at..line.end, "the table header is malformed").help(help);
         // Without its header the section would be taken for a part of the one before it.
-        return Slip { problem: Some(problem), lines: line.start..next_header(readable, number) };
+        return Slip { problem: Some(problem), lines: line.start..next_header(text, lines, number) };
     }
     Slip { problem: Some(in_line(text, &line, span, message)), lines: line }
 }
 
-fn was_painted(source: &Source, readable: &Source, line: usize) -> bool {
-    let range = source.line_range(line);
-    source.text.get(range.clone()) != readable.text.get(range)
+fn was_painted(source: &Source, readable: &Source, line: Range<usize>) -> bool {
+    source.text.get(line.clone()) != readable.text.get(line)
 }
 
 /// Whether a line begins something: a header, or a key with its value.
@@ -71,21 +71,17 @@ fn starts_statement(content: &str) -> bool {
     })
 }
 
-fn next_header(source: &Source, after: usize) -> usize {
-    let mut number = after + 1;
-    loop {
-        let line = source.line_range(number);
-        if line.start >= source.text.len() || source.text[line.clone()].trim_start().starts_with('[') {
-            return line.start;
-        }
-        number += 1;
-    }
+fn next_header(text: &str, lines: &Lines, after: usize) -> usize {
+    (after + 1..=lines.count())
+        .map(|number| lines.range(number))
+        .find(|line| text[line.clone()].trim_start().starts_with('['))
+        .map_or(text.len(), |line| line.start)
 }
 
 /// Text in three quotes that never ends: the last three quotes are those that opened it.
-fn open_text(text: &str, span: Range<usize>, quotes: &str, source: &Source) -> Slip {
+fn open_text(text: &str, lines: &Lines, span: Range<usize>, quotes: &str) -> Slip {
     let open = text[..span.start].rfind(quotes).unwrap_or(span.start);
-    let line = source.line_range(source.position(open).line);
+    let line = lines.range(lines.number(open));
     Slip {
         problem: Some(
             Problem::error(open..(open + 3).min(text.len()), "the text that begins here never ends")
@@ -97,33 +93,39 @@ fn open_text(text: &str, span: Range<usize>, quotes: &str, source: &Source) -> S
 
 /// A list or inline table without its end, or without a comma between two of its lines. The parser
 /// notices on a later line.
-fn open_bracket(source: &Source, span: &Range<usize>, message: &str, number: usize) -> Option<Slip> {
+fn open_bracket(
+    text: &str,
+    lines: &Lines,
+    span: &Range<usize>,
+    message: &str,
+    number: usize,
+) -> Option<Slip> {
     let inside = ["array", "inline table", "key-value pairs"].iter().any(|word| message.contains(word));
     if !inside || message.contains("array table") {
         return None;
     }
-    let (open, bracket) = last_open_bracket(&source.text[..span.start])?;
-    let open_line = source.position(open).line;
-    if open_line == number && source.line_range(number).end > span.start {
+    let (open, bracket) = last_open_bracket(&text[..span.start])?;
+    let open_line = lines.number(open);
+    if open_line == number && lines.range(number).end > span.start {
         return None;
     }
     let close = if bracket == '[' { ']' } else { '}' };
     let what = if bracket == '[' { "list" } else { "table" };
     let mut closing = number;
     let closed = loop {
-        let line = source.line_range(closing);
-        let content = source.text[line.clone()].trim_start();
+        let line = lines.range(closing);
+        let content = text[line.clone()].trim_start();
         if content.starts_with(close) {
             break Some(line.end);
         }
         let header = starts_statement(content) && content.starts_with('[');
-        if line.end >= source.text.len() || header {
+        if closing >= lines.count() || header {
             break None;
         }
         closing += 1;
     };
-    let from = source.line_range(open_line).start;
-    let before = source.text[..span.start].trim_end().len();
+    let from = lines.range(open_line).start;
+    let before = text[..span.start].trim_end().len();
     Some(match closed {
         Some(end) if message.starts_with("missing comma") => Slip {
             problem: Some(
@@ -139,10 +141,10 @@ fn open_bracket(source: &Source, span: &Range<usize>, message: &str, number: usi
             lines: from..end,
         },
         None => {
-            let end = if starts_statement(source.text[source.line_range(number)].trim()) {
-                source.line_range(number).start
+            let end = if starts_statement(text[lines.range(number)].trim()) {
+                lines.range(number).start
             } else {
-                source.line_range(number).end
+                lines.range(number).end
             };
             Slip {
                 problem: Some(
@@ -300,78 +302,4 @@ fn bare_text(written: &str, range: Range<usize>) -> Problem {
         return Problem::error(range, "these are not the quotes of TOML").help(format!("write \"{inner}\""));
     }
     Problem::error(range, "text must be in quotes").help(format!("write \"{written}\""))
-}
-
-/// A key or table header that stands there for the second time, and where it stood first.
-pub(crate) fn key_again(source: &Source, span: Range<usize>, message: &str) -> Problem {
-    let text = &source.text;
-    let name = text[span.clone()].to_owned();
-    let number = source.position(span.start).line;
-    let line = text[source.line_range(number)].trim_start();
-    let header = line.starts_with('[');
-    let section = section(source, number);
-    let mut first = None;
-    for earlier in (1..number).rev() {
-        let range = source.line_range(earlier);
-        let content = text[range.clone()].trim_start();
-        let at = range.end - content.len();
-        if header {
-            if content.starts_with('[') && header_name(content) == header_name(line) {
-                let open = content.len() - content.trim_start_matches('[').len();
-                first = Some((at + open..at + open + header_name(content).len(), content.starts_with("[[")));
-            }
-        } else if self::section(source, earlier) == section
-            && let Some(found) = same_key(content, line, &name)
-        {
-            first = Some((at + found..at + found + name.len(), false));
-        }
-    }
-    let problem = if message.starts_with("cannot extend") {
-        Problem::error(span, format!("`{name}` has a value already, so it cannot have keys of its own"))
-            .help("give it either a value or keys")
-    } else if header && first.as_ref().is_some_and(|(_, list)| *list != line.starts_with("[[")) {
-        let name = header_name(line);
-        Problem::error(span, format!("`{name}` is given once as `[{name}]` and once as `[[{name}]]`"))
-            .help("write all of them the same way")
-    } else if header {
-        Problem::error(span, format!("the table `[{}]` is given twice", header_name(line)))
-            .help("put its keys under one header")
-    } else {
-        Problem::error(span, format!("the key `{name}` is given twice")).help("remove one of them")
-    };
-    match first {
-        Some((first, _)) => problem.related(first, "first given here"),
-        None => problem,
-    }
-}
-
-/// The table that a line stands in: the name in its header, and the header's line where a list of
-/// tables gives each its own.
-fn section(source: &Source, number: usize) -> (String, usize) {
-    for earlier in (1..=number).rev() {
-        let content = source.text[source.line_range(earlier)].trim_start();
-        if content.starts_with("[[") {
-            return (header_name(content).to_owned(), earlier);
-        }
-        if content.starts_with('[') {
-            return (header_name(content).to_owned(), 0);
-        }
-    }
-    (String::new(), 0)
-}
-
-/// Where `name` stands in a line whose key is the one of `line`, or begins as it does.
-fn same_key(content: &str, line: &str, name: &str) -> Option<usize> {
-    let (key, _) = content.split_once('=')?;
-    let (other, _) = line.split_once('=')?;
-    let parts = |key: &str| key.split('.').map(|part| part.trim().to_owned()).collect::<Vec<_>>();
-    let (parts, other) = (parts(key), parts(other));
-    let depth = other.iter().position(|part| part == name)?;
-    (parts.len() > depth && parts[..=depth] == other[..=depth]).then(|| content.find(name))?
-}
-
-/// `site` of `[site]  # comment`, `connection` of `[[connection]]`.
-fn header_name(line: &str) -> &str {
-    let inner = line.trim_start_matches('[');
-    inner.split(']').next().unwrap_or(inner).trim()
 }
