@@ -67,21 +67,6 @@ pub fn load(source: &Source, drivers: &dyn DriverNames) -> (Option<SiteConfig>, 
     (build::site(&tree.root), problems)
 }
 
-/// Reads a site file as it lies on the disk: as [`load`], but what is no text is a problem too.
-#[must_use]
-pub fn load_bytes(
-    name: impl Into<String>,
-    bytes: &[u8],
-    drivers: &dyn DriverNames,
-) -> (Source, Option<SiteConfig>, Vec<Problem>) {
-    let (source, no_text) = Source::decode(name, bytes);
-    let (config, problems) = load(&source, drivers);
-    match no_text {
-        None => (source, config, problems),
-        Some(problem) => (source, None, core::iter::once(problem).chain(problems).collect()),
-    }
-}
-
 /// The directory of the site's own driver profiles, which must be read before [`load`] can know
 /// their names. Says nothing about mistakes; [`load`] does.
 #[must_use]

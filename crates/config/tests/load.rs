@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use labwire_config::{
     DataBits, EndpointConfig, ErrorMode, FlowControl, LisConfig, Parity, SiteConfig, StopBits, load,
-    load_bytes,
 };
 use labwire_schema::{Severity, Source};
 
@@ -181,7 +180,7 @@ fn a_file_that_is_not_utf_8_is_refused_even_if_the_rest_is_right() {
     let mut bytes = connection("tcp.listen = \"127.0.0.1:5600\" # caf").into_bytes();
     bytes.truncate(bytes.len() - 1);
     bytes.push(0xe9);
-    let (_, config, problems) = load_bytes("x.toml", &bytes, &drivers());
+    let (config, problems) = load(&Source::decode("x.toml", &bytes), &drivers());
     assert!(config.is_none());
     assert_eq!(problems.len(), 1);
 }

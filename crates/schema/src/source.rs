@@ -2,8 +2,6 @@
 
 use core::ops::Range;
 
-use crate::problem::Problem;
-
 /// A file to be read: what it is called in messages, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -30,28 +28,10 @@ impl Source {
         Self { name: name.into(), text: text.into() }
     }
 
-    /// Reads a file's bytes. What is not UTF-8 is replaced and reported once, at the first bad byte,
-    /// so that the rest of the file is checked all the same.
-    pub fn decode(name: impl Into<String>, bytes: &[u8]) -> (Self, Option<Problem>) {
-        let name = name.into();
-        match core::str::from_utf8(bytes) {
-            Ok(text) => (Self { name, text: text.to_owned() }, None),
-            Err(error) => match wide(bytes) {
-                Some(text) => {
-                    let problem = Problem::error(0..0, "the file is UTF-16").help("save it as UTF-8");
-                    (Self { name, text }, Some(problem))
-                }
-                None => {
-                    let at = error.valid_up_to();
-                    let problem = Problem::error(
-                        at..at + char::REPLACEMENT_CHARACTER.len_utf8(),
-                        format!("byte {:#04x} is not UTF-8", bytes[at]),
-                    )
-                    .help("save the file as UTF-8");
-                    (Self { name, text: String::from_utf8_lossy(bytes).into_owned() }, Some(problem))
-                }
-            },
-        }
+    /// A source of a file's bytes. What is not UTF-8 is replaced by U+FFFD, which reading the source
+    /// reports, so that the rest of the file is checked all the same.
+    pub fn decode(name: impl Into<String>, bytes: &[u8]) -> Self {
+        Self::new(name, String::from_utf8_lossy(bytes))
     }
 
     /// Line and column of a byte offset. An offset behind the text, or inside a character, counts
@@ -110,17 +90,6 @@ impl Lines {
         let before = &text[self.range(line).start..offset];
         Position { line, column: before.chars().filter(|c| *c != BYTE_ORDER_MARK).count() + 1 }
     }
-}
-
-/// UTF-16 with its byte order mark, as some editors save it.
-fn wide(bytes: &[u8]) -> Option<String> {
-    let (rest, unit): (_, fn([u8; 2]) -> u16) = match bytes {
-        [0xff, 0xfe, rest @ ..] => (rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => (rest, u16::from_be_bytes),
-        _ => return None,
-    };
-    let units = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-    Some(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
 }
 
 /// The nearest character boundary at or before `offset`.

@@ -21,7 +21,14 @@ const SLIPS_MAX: usize = 100;
 
 /// Reads as much as can be read.
 pub(crate) fn parse(source: &Source) -> (Tree, Vec<Problem>) {
-    let mut problems = Vec::new();
+    let nothing = || Tree {
+        root: Node { value: Value::Table(Vec::new()), span: source.end(), origin: 0 },
+        whole: false,
+    };
+    let mut problems: Vec<Problem> = no_text(source).into_iter().collect();
+    if is_wide(&source.text) {
+        return (nothing(), problems);
+    }
     let mut readable = source.clone();
     let mut whole = true;
     let mut follows = None;
@@ -60,8 +67,23 @@ pub(crate) fn parse(source: &Source) -> (Tree, Vec<Problem>) {
             Node { value: Value::Table(entries(source, document.get_ref())), span: source.end(), origin: 0 };
         return (Tree { root, whole }, problems);
     }
-    let root = Node { value: Value::Table(Vec::new()), span: source.end(), origin: 0 };
-    (Tree { root, whole: false }, problems)
+    (nothing(), problems)
+}
+
+/// The first place that was no UTF-8 in the file.
+fn no_text(source: &Source) -> Option<Problem> {
+    let at = source.text.find(char::REPLACEMENT_CHARACTER)?;
+    let span = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
+    Some(if is_wide(&source.text) {
+        Problem::error(span, "the file is UTF-16").help("save it as UTF-8")
+    } else {
+        Problem::error(span, "this is not UTF-8").help("save the file as UTF-8")
+    })
+}
+
+/// What the byte order mark of UTF-16 becomes when it is read as UTF-8.
+fn is_wide(text: &str) -> bool {
+    text.starts_with("\u{fffd}\u{fffd}") && text.contains('\0')
 }
 
 /// Whether the text is TOML in form, only its keys contradict each other.
