@@ -4,12 +4,15 @@
 //! lose, flip or damage them, and break. Time is a number that jumps to the next thing that
 //! happens, so a test over hours takes milliseconds and runs the same every time.
 
+mod bench;
+pub mod golden;
 mod names;
 mod pair;
 mod peer;
 mod seed;
 mod wire;
 
+pub use bench::{Bench, Judge};
 pub use names::{control_names, from_control_names};
 pub use pair::{Pair, Quiet, Side};
 pub use peer::{LinkPeer, Peer, Unit, Verdicts};
