@@ -28,3 +28,6 @@ pub use library::{Compiled, Identified, Library, Report};
 pub use link::{Dialect, LinkSettings};
 pub use place::Place;
 pub use plan::{Check, Context, Part, Plan, Protocol, Test, TestKind};
+
+/// What [`Report`] and [`Library::compile_source`] speak of.
+pub use labwire_schema::{Problem, Source};

@@ -1,0 +1,99 @@
+//! Messages of vendors' own text, by regular expressions or by tags.
+
+use labwire_driver::{Part, Place, Plan, TextShape};
+use labwire_model::Kind;
+
+use crate::compose::{Draft, Row, time_text, turned_round};
+use crate::sample::sample;
+
+/// Whether the profile reads a message as one observation.
+pub(crate) fn holds_one_row(plan: &Plan) -> bool {
+    matches!(plan.text_shape(), Some(TextShape::Tagged { row: None, .. }))
+}
+
+/// The message, or nothing where a pattern cannot be turned round.
+pub(crate) fn compose(plan: &Plan, draft: &Draft) -> Option<Vec<u8>> {
+    let text = match plan.text_shape()? {
+        TextShape::Rows { fields, row } => rows(plan, draft, fields, row)?,
+        TextShape::Tagged { separator, record, .. } => return tagged(plan, draft, separator, record),
+    };
+    Some(text.into_bytes())
+}
+
+/// The slip: what holds for all in front, what stands at the very beginning first of all, then row by row.
+fn rows(plan: &Plan, draft: &Draft, mut fields: Vec<(&str, &str)>, row: &str) -> Option<String> {
+    fields.sort_by_key(|(_, pattern)| !pattern.starts_with('^'));
+    let common = common(plan, draft);
+    let mut pieces = Vec::new();
+    for (name, pattern) in fields {
+        let text = text_of(&common, name);
+        pieces.push(sample(pattern, &|group, _| text.clone().filter(|_| group == 1))?);
+    }
+    for observation in &draft.rows {
+        let texts = observation_texts(plan, observation);
+        pieces.push(sample(row, &|_, name| text_of(&texts, name?))?);
+    }
+    Some(pieces.join(" "))
+}
+
+fn tagged(plan: &Plan, draft: &Draft, separator: &[u8], record: &[u8]) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    // What the whole message is recognised by begins it, up to its first field's end.
+    if let Some((None, pattern)) = plan.identify_signs().first() {
+        let sign = sample(pattern, &|_, _| None)?.into_bytes();
+        let sign = sign.strip_prefix(record).unwrap_or(&sign);
+        if let Some(end) = sign.windows(separator.len().max(1)).position(|window| window == separator) {
+            message.extend([record, &sign[..end], separator].concat());
+        }
+    }
+    let mut field = |(tag, text): &(String, String)| {
+        message.extend([record, tag.as_bytes(), text.as_bytes(), separator].concat());
+    };
+    common(plan, draft).iter().for_each(&mut field);
+    for observation in &draft.rows {
+        observation_texts(plan, observation).iter().for_each(&mut field);
+    }
+    Some(message)
+}
+
+fn common(plan: &Plan, draft: &Draft) -> Vec<(String, String)> {
+    let time = time_text(plan, draft.at);
+    let patient = (draft.kind == Kind::Patient).then_some(draft.patient_id.as_str());
+    named(
+        plan,
+        &[
+            (Part::Specimen, Some(draft.specimen_id.as_str())),
+            (Part::Patient, patient),
+            (Part::At, time.as_deref()),
+        ],
+    )
+}
+
+/// Free text has no letters for normal.
+fn observation_texts(plan: &Plan, row: &Row) -> Vec<(String, String)> {
+    let value = if plan.decimal_comma() { row.text.replace('.', ",") } else { row.text.clone() };
+    named(
+        plan,
+        &[
+            (Part::Test, Some(row.code.as_str())),
+            (Part::Value, Some(value.as_str())),
+            (Part::Unit, row.unit.as_deref()),
+        ],
+    )
+}
+
+/// Texts by the name of the place that each part is read from first.
+fn named(plan: &Plan, parts: &[(Part, Option<&str>)]) -> Vec<(String, String)> {
+    let mut texts: Vec<(String, String)> = Vec::new();
+    for (part, text) in parts {
+        let (Some(recipe), Some(text)) = (plan.recipe(*part), text) else { continue };
+        if let (Some(Place::Name(name)), Some(text)) = (recipe.places.first(), turned_round(&recipe, text)) {
+            texts.push((name.clone(), text));
+        }
+    }
+    texts
+}
+
+fn text_of(texts: &[(String, String)], name: &str) -> Option<String> {
+    texts.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
+}
