@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use labwire_driver::Library;
@@ -21,20 +21,15 @@ fn root() -> PathBuf {
 }
 
 fn said_about_a_site(name: &str, bytes: &[u8]) -> String {
-    let (source, _, problems) = labwire_config::load_bytes(name, bytes, &Library::embedded());
+    let source = Source::decode(name, bytes);
+    let (_, problems) = labwire_config::load(&source, &Library::embedded());
     render(&source, &problems)
 }
 
 fn said_about_a_driver(name: &str, bytes: &[u8]) -> String {
-    let (source, no_text) = Source::decode(name, bytes);
-    let id = Path::new(name).with_extension("").to_string_lossy().into_owned();
-    let mut compiled = Library::embedded().compile_source(&id, &source);
-    if let Some(problem) = no_text {
-        match compiled.reports.iter_mut().find(|report| report.source.name == source.name) {
-            Some(report) => report.problems.insert(0, problem),
-            None => return render(&source, &[problem]),
-        }
-    }
+    let source = Source::decode(name, bytes);
+    let id = name.trim_start_matches("config/bad/").trim_end_matches(".toml");
+    let compiled = Library::embedded().compile_source(id, &source);
     compiled.reports.iter().map(|report| render(&report.source, &report.problems)).collect()
 }
 
