@@ -39,6 +39,10 @@ fn failed(error: rusqlite::Error) -> StoreError {
     StoreError::failed("read the spool", &error)
 }
 
+fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, number: usize) -> Result<T, StoreError> {
+    row.get(number).map_err(failed)
+}
+
 fn limit(rows_max: usize) -> i64 {
     i64::try_from(if rows_max == 0 { ROWS_DEFAULT } else { rows_max }).unwrap_or(i64::MAX)
 }
@@ -784,18 +788,12 @@ impl RawMessage {
     /// Reads [`MESSAGE`] and [`BODIES`] and verifies the checksum.
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let mut message = Self::head(row)?;
-        let read = || -> rusqlite::Result<(i64, i64, Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>, String)> {
-            Ok((
-                row.get(2)?,
-                row.get(6)?,
-                row.get(7)?,
-                row.get(BODIES_AT)?,
-                row.get(BODIES_AT + 1)?,
-                row.get(BODIES_AT + 2)?,
-                row.get(BODIES_AT + 3)?,
-            ))
-        };
-        let (format, key, checksum, raw, decoded, identity, repeated_records) = read().map_err(failed)?;
+        let (format, key): (i64, i64) = (column(row, 2)?, column(row, 6)?);
+        let checksum: Vec<u8> = column(row, 7)?;
+        let identity: Option<Vec<u8>> = column(row, BODIES_AT + 2)?;
+        message.raw = column(row, BODIES_AT)?;
+        message.decoded = column(row, BODIES_AT + 1)?;
+        message.repeated_records = column(row, BODIES_AT + 3)?;
         let header = Header {
             format,
             tenant: &message.tenant,
@@ -813,14 +811,11 @@ impl RawMessage {
                 &message.id,
                 &message.driver,
                 &message.driver_version,
-                &raw,
-                &decoded,
+                &message.raw,
+                &message.decoded,
                 identity.as_deref(),
             ),
         )?;
-        message.raw = raw;
-        message.decoded = decoded;
-        message.repeated_records = repeated_records;
         Ok(message)
     }
 }

@@ -108,6 +108,8 @@ type Observer = Box<dyn Fn(&StoreState) + Send>;
 pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) options: Options,
+    /// The file that was opened, as the kernel knows it.
+    pub(crate) file: Option<(u64, u64)>,
     pub(crate) lock: Arc<Lock>,
     state: Mutex<StoreState>,
     observers: Mutex<Vec<Observer>>,
@@ -168,6 +170,7 @@ impl Spool {
         let database = database::open_for_writing(&path, &options)?;
         options.sinks = database::adopt_sinks(&database, &options.sinks)?;
         let shared = Arc::new(Shared {
+            file: writer::identity_of(&path),
             path,
             options,
             lock,
@@ -230,7 +233,7 @@ impl Drop for Spool {
 /// at once when the queue is full. A reply must be quick and must not block: a channel's send.
 #[derive(Clone)]
 pub struct SpoolHandle {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     sender: SyncSender<Job>,
 }
 
@@ -397,7 +400,7 @@ impl SpoolHandle {
         receiver.recv().unwrap_or(Err(StoreError::Stopped))
     }
 
-    fn submit<T: Send + 'static>(
+    pub(crate) fn submit<T: Send + 'static>(
         &self,
         connection: Option<String>,
         bytes: usize,

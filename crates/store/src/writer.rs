@@ -105,7 +105,7 @@ impl Drop for Job {
 }
 
 /// The file as the kernel knows it: a spool that was moved or unmounted under us is no spool.
-fn identity_of(path: &std::path::Path) -> Option<(u64, u64)> {
+pub(crate) fn identity_of(path: &std::path::Path) -> Option<(u64, u64)> {
     rustix::fs::stat(path).ok().map(|stat| (stat.st_dev, stat.st_ino))
 }
 
@@ -114,7 +114,6 @@ struct Writer<'s> {
     sabotage: Sabotage,
     /// `None` while latched.
     database: Option<Connection>,
-    file: Option<(u64, u64)>,
     /// When each connection last asked for something.
     recent: BTreeMap<String, Instant>,
     /// Bytes written to the log since the last checkpoint.
@@ -143,7 +142,6 @@ pub(crate) fn run(database: Connection, shared: &Shared, receiver: &Receiver<Job
         shared,
         sabotage: Sabotage::from_environment(),
         database: Some(database),
-        file: identity_of(&shared.path),
         recent: BTreeMap::new(),
         in_log: 0,
         data_commits: 0,
@@ -400,7 +398,7 @@ impl Writer<'_> {
 
     /// Proves that the file is where it was and takes a commit; a full one also that there is space.
     fn self_check(&mut self, database: Connection) {
-        if identity_of(&self.shared.path) != self.file {
+        if identity_of(&self.shared.path) != self.shared.file {
             drop(database);
             let path = self.shared.path.display();
             self.latch(&StoreError::Latched { reason: format!("{path} was moved or replaced") });
@@ -429,7 +427,7 @@ impl Writer<'_> {
     }
 
     fn reopen(&mut self) {
-        let reopened = if identity_of(&self.shared.path) == self.file {
+        let reopened = if identity_of(&self.shared.path) == self.shared.file {
             database::reopen(&self.shared.path, &self.shared.options)
         } else {
             let path = self.shared.path.display();
