@@ -150,7 +150,9 @@ fn a_line_feed_inside_a_field_stays_in_the_field() {
         "MSH PID OBX",
         "a segment behind it ends the field"
     );
-    assert_eq!(names("MSH|^~\\&|a\nNTE|1||first line\nsecond line\n"), "MSH NTE", "no CR: LF ends segments");
+    let without_cr = "MSH|^~\\&|a\nNTE|1||first line\nsecond line\n";
+    assert_eq!(part(without_cr, "NTE-3").as_deref(), Some("first line"), "no CR: LF ends segments");
+    assert_eq!(codes(without_cr), ["line-end", "not-a-record"]);
 }
 
 #[test]
@@ -269,6 +271,9 @@ fn a_value_that_was_cut_short_says_so() {
         let field = view.record(1).unwrap().field(5).unwrap();
         assert!(field.component(1).unwrap().is_truncated());
         assert!(!field.component(2).unwrap().is_truncated());
+    });
+    with(b"MSH|^~\\&|a\rOBX|1|ST|x||\r", |view| {
+        assert!(!view.record(1).unwrap().field(5).unwrap().component(1).unwrap().is_truncated());
     });
     with(b"MSH|^~\\&|a\rOBX|1|ST|x||no. 5#\r", |view| {
         assert!(!view.record(1).unwrap().field(5).unwrap().component(1).unwrap().is_truncated());

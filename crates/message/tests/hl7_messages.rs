@@ -58,6 +58,8 @@ fn a_batch_that_lost_a_message_is_reported_and_the_rest_is_kept() {
     let [lost, batches] = findings.as_slice() else { panic!("two findings: {findings:?}") };
     assert_eq!((lost.code, lost.record, lost.field), ("batch-count", 3, Some(1)));
     assert_eq!(batches.text, "the trailer counts 3 batches, 1 came before it");
+    let (_, _, findings) = split("BHS|^~\\&|b\rMSH|^~\\&|1\rMSH|^~\\&|2\rBTS|1\r");
+    assert_eq!(findings[0].text, "the trailer counts 1 messages, 2 came before it");
     let (_, _, findings) = split("BHS|^~\\&|b\rMSH|^~\\&|1\rBTS|\r");
     assert_eq!(findings, [], "a trailer need not count");
 }

@@ -150,6 +150,27 @@ fn rec_12_an_unknown_record_is_kept_and_leaves_the_hierarchy_alone() {
 }
 
 #[test]
+fn prose_between_records_is_no_record_and_joins_no_terminator() {
+    with(
+        "H|\\^&⏎C|1|I|two\nlines|G⏎L|1|N\n# a comment⏎H: not a header⏎Host|1⏎H;^&;;x⏎P;1⏎",
+        |view| {
+            assert_eq!(names(&view), "H C L H P");
+            assert_eq!(view.record(1).unwrap().field(4).unwrap().bytes(), b"two\nlines");
+            assert_eq!(view.record(2).unwrap().bytes(), b"L|1|N");
+            let expected = [
+                "line-feed-in-field",
+                "line-end",
+                "not-a-record",
+                "not-a-record",
+                "not-a-record",
+                "delimiters-short",
+            ];
+            assert_eq!(codes(view.findings()), expected);
+        },
+    );
+}
+
+#[test]
 fn esc_sequences_decode_once_and_what_is_none_stays() {
     let cases: &[(&str, &str, &[u8], usize)] = &[
         ("ESC-01", "a&F&b&S&c&R&d&E&e", br"a|b^c\d&e", 0),
@@ -183,6 +204,7 @@ fn esc_04_a_value_with_delimiters_travels_and_comes_back() {
 fn esc_06_the_definition_in_the_header_is_never_unescaped() {
     assert_eq!(text(r"H|\^&|&E&⏎", "H.2").as_deref(), Some(r"\^&"));
     assert_eq!(text(r"H|\^&|&E&⏎", "H.3").as_deref(), Some("&"));
+    assert_eq!(text(r"H|\^&F&|x⏎", "H.2").as_deref(), Some(r"\^&F&"), "nor where it looks like a sequence");
 }
 
 #[test]
@@ -464,6 +486,13 @@ fn a_whole_repeat_with_the_same_order_before_every_result_is_no_continuation() {
     let incomplete = r"H|\^&⏎P|1⏎O|1|S1⏎R|1|^^^A|5⏎O|1|S1⏎";
     let whole = r"H|\^&⏎P|1⏎O|1|S1⏎R|1|^^^A|5⏎O|1|S1⏎R|1|^^^B|6⏎L|1⏎";
     assert_eq!(resumed(incomplete, whole), Resumption::Repeats);
+}
+
+#[test]
+fn a_sender_that_missed_the_last_reply_counts_less_as_saved_and_is_understood() {
+    let incomplete = r"H|\^&⏎P|1⏎O|1|S1⏎R|1|^^^A|5⏎O|1|S1⏎R|1|^^^B|6⏎O|1|S1⏎";
+    let continues = r"H|\^&⏎P|1⏎O|1|S1⏎R|1|^^^B|6⏎O|1|S1⏎R|1|^^^C|7⏎L|1⏎";
+    assert_eq!(resumed(incomplete, continues), Resumption::Continues { kept: 4, from: 2 });
 }
 
 #[test]

@@ -285,6 +285,7 @@ proptest! {
     fn a_conformant_continuation_after_any_failure_is_recognised(
         levels in proptest::collection::vec(1..4_u8, 2..20),
         cut in 1..20_usize,
+        reply_lost in any::<bool>(),
     ) {
         let levels: Vec<u8> = core::iter::once(0).chain(levels).collect();
         let cut = cut.min(levels.len() - 1);
@@ -293,7 +294,8 @@ proptest! {
             saved.push(*level);
         }
         let sent: Vec<usize> = saved.repeated(levels[cut]).into_iter().chain(cut..levels.len()).collect();
-        let resumption = lis02::resume(&levels[..cut], sent.len(), |old, new| sent[new] == old);
+        let received = cut + usize::from(reply_lost);
+        let resumption = lis02::resume(&levels[..received], sent.len(), |old, new| sent[new] == old);
         let joined: Vec<usize> = match resumption {
             lis02::Resumption::Repeats => sent,
             lis02::Resumption::Continues { kept, from } => (0..kept).chain(sent[from..].iter().copied()).collect(),

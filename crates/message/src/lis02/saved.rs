@@ -108,8 +108,9 @@ pub enum Resumption {
 /// of the last record when the line dropped within it.
 ///
 /// A new message that has less than the sender owes is unrelated: it may never be taken for what it
-/// does not hold. The whole repeat is tried first, because analyzers that write the same order record
-/// before every result would else look as if they went on.
+/// does not hold. The longest repeat is tried first, the whole one before all: the sender may have
+/// missed the last reply and so count less as saved than the receiver, and analyzers that write the
+/// same order record before every result would else look as if they had gone on further.
 #[must_use]
 pub fn resume(levels: &[u8], count: usize, same: impl Fn(usize, usize) -> bool) -> Resumption {
     let repeats = |ancestors: &[usize], kept: usize| {
@@ -124,11 +125,12 @@ pub fn resume(levels: &[u8], count: usize, same: impl Fn(usize, usize) -> bool) 
         return Resumption::Repeats;
     }
     let mut saved = Saved::new();
-    let mut points: Vec<_> =
-        levels.iter().map(|level| saved.push(*level)).filter(|range| !range.is_empty()).collect();
-    points.reverse();
-    for point in points {
-        let (kept, ancestors) = (point.end, ancestors(levels, point.end));
+    for level in levels {
+        let kept = match saved.push(*level) {
+            point if point.is_empty() => continue,
+            point => point.end,
+        };
+        let ancestors = ancestors(levels, kept);
         if repeats(&ancestors, kept) {
             return Resumption::Continues { kept, from: ancestors.len() };
         }
