@@ -12,7 +12,9 @@ pub fn reference_markdown() -> String {
         `labwire.toml` says which analyzers there are and where results go. `labwire check --config FILE` finds everything\n\
         that is wrong with it, each with its line and what to do; `labwire run --config FILE` refuses a file that `check`\n\
         refuses, with exit code 78. Durations are text with their unit (`\"15s\"`, `\"1h 30m\"`; units `d`, `h`, `m`, `s`, `ms`);\n\
-        every other quantity has its unit in its name. Paths are absolute. Secrets never stand in the file.\n";
+        every other quantity has its unit in its name. Paths are absolute. Secrets never stand in the file.\n\n\
+        Editors that know JSON Schema complete and check the file: write `#:schema ./labwire.schema.json` as its first\n\
+        line, with the path of [labwire.schema.json](labwire.schema.json).\n";
     let example = include_str!("../../../config/two-analyzers.toml");
     format!(
         "{intro}\nAn example; more of them are under `config/`.\n\n```toml\n{example}```\n\n## The tables\n{}",

@@ -72,7 +72,8 @@ fn difference(expected: &str, got: &str) -> String {
     let expected: Vec<&str> = expected.lines().collect();
     let got: Vec<&str> = got.lines().collect();
     let same = expected.iter().zip(&got).take_while(|(a, b)| a == b).count();
-    let tail = expected[same..].iter().rev().zip(got[same..].iter().rev()).take_while(|(a, b)| a == b).count();
+    let tail =
+        expected[same..].iter().rev().zip(got[same..].iter().rev()).take_while(|(a, b)| a == b).count();
     let mut out = String::new();
     for line in &expected[same..expected.len() - tail] {
         let _ = writeln!(out, "  - {line}");
@@ -84,4 +85,65 @@ fn difference(expected: &str, got: &str) -> String {
         out.push_str("  they differ in line endings or in their last line\n");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A folder of its own, gone at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn of(name: &str, files: &[(&str, &str)]) -> Self {
+            let root = std::env::temp_dir().join(format!("labwire-golden-{}-{name}", std::process::id()));
+            fs::create_dir_all(root.join("bad")).unwrap();
+            for (file, text) in files {
+                fs::write(root.join("bad").join(file), text).unwrap();
+            }
+            Self(root)
+        }
+
+        fn compare(&self, least: usize) -> Result<(), String> {
+            folder(&self.0, "bad", least, |name, bytes| format!("{name}: {} bytes\n", bytes.len()))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn files_that_say_what_is_expected_pass() {
+        let good = Folder::of("good", &[("a.toml", "xyz"), ("a.expected.txt", "bad/a.toml: 3 bytes\n")]);
+        assert_eq!(good.compare(1), Ok(()));
+    }
+
+    #[test]
+    fn a_file_that_says_something_else_is_shown_with_the_difference() {
+        let other = Folder::of("other", &[("a.toml", "xy"), ("a.expected.txt", "bad/a.toml: 3 bytes\n")]);
+        let wrong = other.compare(1).unwrap_err();
+        assert!(wrong.contains("  - bad/a.toml: 3 bytes\n  + bad/a.toml: 2 bytes\n"), "{wrong}");
+    }
+
+    #[test]
+    fn a_file_without_its_expectation_fails() {
+        assert!(Folder::of("alone", &[("a.toml", "xyz")]).compare(1).is_err());
+    }
+
+    #[test]
+    fn an_expectation_without_its_file_fails() {
+        let orphan = Folder::of("orphan", &[("a.expected.txt", "")]);
+        assert!(orphan.compare(0).unwrap_err().contains("stands beside no a.toml"));
+    }
+
+    #[test]
+    fn too_few_files_fail() {
+        let few = Folder::of("few", &[("a.toml", "xyz"), ("a.expected.txt", "bad/a.toml: 3 bytes\n")]);
+        assert!(few.compare(2).unwrap_err().contains("holds 1 files; at least 2 are wanted"));
+    }
 }
