@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod compose;
+mod face;
 mod faults;
 mod message;
 mod sample;
@@ -19,6 +20,7 @@ mod text;
 mod values;
 
 pub use compose::Unsuitable;
+pub use face::{Event, Input, Settings, Step};
 pub use faults::{Fault, Faults};
 pub use message::Message;
-pub use simulator::{Event, Input, Settings, Simulator, Step};
+pub use simulator::Simulator;

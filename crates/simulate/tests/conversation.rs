@@ -349,6 +349,16 @@ fn a_block_that_is_not_answered_is_sent_again_on_a_line_of_its_own() {
     assert_eq!(analyzer.outstanding().unwrap().attempts, 2);
 }
 
+#[test]
+fn a_line_that_is_opened_anew_without_a_close_carries_the_message_again() {
+    let mut analyzer = Simulator::new(generic(), 1, settings()).unwrap();
+    let first = analyzer.step(Duration::ZERO, Input::Opened);
+    assert_eq!(first.writes, [b"\x05"]);
+    let again = analyzer.step(Duration::from_millis(1), Input::Opened);
+    assert_eq!(again.writes, first.writes);
+    assert_eq!(analyzer.outstanding().unwrap().attempts, 2);
+}
+
 fn compiled(text: &str) -> Arc<Plan> {
     let source = Source { name: "any/one.toml".into(), text: text.into() };
     let compiled = Library::embedded().compile_source("any/one", &source);

@@ -2,12 +2,13 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::marks::CharacterError;
@@ -102,6 +103,25 @@ impl Connection {
     #[cfg(test)]
     pub(crate) const fn wire_ref(&self) -> &Wire {
         self.wire.get_ref()
+    }
+
+    /// Writes all of it, or gives the line up: a peer that reads nothing, or flow control that is never
+    /// released, must not hold a session for ever. After an error the line is no longer usable, because
+    /// part of the bytes may be on it.
+    ///
+    /// # Errors
+    /// `TimedOut`, or what ended the line.
+    pub async fn send(&mut self, bytes: &[u8], timeout: Duration) -> io::Result<()> {
+        let write = async {
+            self.wire.write_all(bytes).await?;
+            self.wire.flush().await
+        };
+        match tokio::time::timeout(timeout, write).await {
+            Ok(result) => result,
+            Err(_elapsed) => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the other end takes no more bytes"))
+            }
+        }
     }
 
     const fn is_serial(&self) -> bool {

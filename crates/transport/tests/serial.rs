@@ -144,3 +144,14 @@ async fn a_line_whose_plug_is_pulled_ends_and_does_not_spin() {
     assert_eq!(end.unwrap(), Received::Closed);
     assert!(host.write_all(b"\x06").await.is_err(), "written into nowhere");
 }
+
+#[tokio::test]
+async fn an_analyzer_that_stops_the_flow_for_ever_does_not_hold_the_host() {
+    let mut analyzer = PseudoTerminal::open().unwrap();
+    let wire = SerialWire::open(&SerialSettings { flow: Flow::Software, ..port(analyzer.path()) }).unwrap();
+    let mut host = Connection::new(Wire::Serial(wire), Peer::Memory);
+    let (xoff, large) = (0x13, [b'x'; 1 << 17]);
+    analyzer.write_all(&[xoff]).await.unwrap();
+    let stuck = host.send(&large, Duration::from_millis(50)).await;
+    assert_eq!(stuck.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+}

@@ -190,3 +190,12 @@ async fn a_connection_in_memory_carries_bytes_both_ways() {
     drop(left);
     assert_eq!(right.receive(&mut [0; 8]).await.unwrap(), Received::Closed);
 }
+
+#[tokio::test]
+async fn a_peer_that_reads_nothing_does_not_hold_the_sender() {
+    let (mut left, mut right) = Connection::pair(16);
+    left.send(&[b'x'; 16], Duration::from_secs(5)).await.unwrap();
+    let stuck = left.send(&[b'y'; 64], Duration::from_millis(20)).await;
+    assert_eq!(stuck.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(receive(&mut right, 16).await, [b'x'; 16]);
+}
