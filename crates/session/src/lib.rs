@@ -1,1 +1,22 @@
-//! One analyzer conversation: link machine, message, plan and acknowledgement policy to effects.
+//! One analyzer conversation: link machine, messages, driver plan and acknowledgement policy in,
+//! effects out.
+//!
+//! Constraints:
+//! - A function of (bytes, time, configuration): no socket, clock, file or random source.
+//! - One unit (LIS01 frame, MLLP block, text) waits for its commit at a time; the link machine
+//!   keeps what arrives behind it.
+//! - The only calls that lead to a positive reply are [`Session::persisted`] and, for the good
+//!   repeat of a frame that is durable already, the link machine's own recognition of it.
+//! - A unit that was not persisted leaves no trace: the analyzer sends it again.
+
+#![forbid(unsafe_code)]
+
+mod acknowledge;
+mod effect;
+mod reception;
+mod resume;
+mod session;
+
+pub use effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
+pub use reception::RecoveredFrame;
+pub use session::{Input, Now, Session, Settings};

@@ -1,0 +1,480 @@
+//! The conversation itself.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use labwire_driver::{Context, Plan, Protocol};
+use labwire_link::{self as link, Link, Machine as _, UnitEnd};
+use labwire_message::{Index, Syntax, hl7};
+use labwire_model::{DecodedMessage, MessageKind};
+
+use crate::acknowledge::{ControlIds, Replies};
+use crate::effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
+use crate::reception::{Mark, Reception, RecoveredFrame, Unsettled, hold_incomplete, join};
+use crate::resume::{Relation, relation};
+
+/// Incomplete messages that a later whole repetition can still settle, per connection.
+const UNSETTLED_MAX: usize = 16;
+
+/// The time, as the caller's clocks show it: monotonic for timers, wall for what is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Time since any fixed origin.
+    pub monotonic: Duration,
+    /// Time of day.
+    pub wall: Timestamp,
+}
+
+/// What the world tells a session.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Bytes from the analyzer, in any pieces.
+    Bytes(&'a [u8]),
+    /// A character arrived broken (parity, framing, overrun, break).
+    CharacterError,
+    /// [`Session::poll_deadline`] has come.
+    Deadline,
+    /// Whether the store can commit. It can not until told.
+    StoreReady(bool),
+    /// The transport is gone.
+    Closed,
+}
+
+/// What a session needs to know of its connection.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The compiled driver profile.
+    pub plan: Arc<Plan>,
+    /// Overrides the profile's `strict`.
+    pub strict: Option<bool>,
+    /// What the transport is best served with after an error that the protocol cannot recover
+    /// from, where the profile does not say: close on TCP, resync on a serial line.
+    pub transport: link::ErrorMode,
+    /// Zone of the analyzer's clock.
+    pub zone: TimeZone,
+    /// Number of the first reception; unique for the connection, also over restarts.
+    pub first_transmission: u64,
+    /// Begins the control ids of our own messages; unique for the connection and session.
+    pub control_id_prefix: String,
+    /// Longest message in bytes; a unit that would exceed it is refused.
+    pub message_bytes_max: usize,
+}
+
+/// A unit that waits for its commit.
+#[derive(Debug)]
+struct Pending {
+    token: Token,
+    link_token: link::Token,
+    mark: Option<Mark>,
+    taken: usize,
+    completed: bool,
+    settled: Vec<u64>,
+    replies: Replies,
+}
+
+/// One analyzer conversation. Mutate with [`handle`](Self::handle), [`persisted`](Self::persisted)
+/// or [`not_persisted`](Self::not_persisted), then drain [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_effect`](Self::poll_effect), then wait for input or [`poll_deadline`](Self::poll_deadline).
+#[derive(Debug)]
+pub struct Session {
+    settings: Settings,
+    link: Link,
+    reception: Reception,
+    unsettled: Vec<Unsettled>,
+    pending: Option<Pending>,
+    effects: VecDeque<Effect>,
+    control_ids: ControlIds,
+    next_token: u64,
+    open: bool,
+    units_in_session: u64,
+    /// A message was completed and answered in the session that is open.
+    answered_in_session: bool,
+}
+
+impl Session {
+    /// A session in the neutral state.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let link =
+            Link::new(settings.plan.link_settings(link::Role::Host, settings.strict, settings.transport));
+        Self {
+            link,
+            reception: Reception::new(settings.first_transmission),
+            unsettled: Vec::new(),
+            pending: None,
+            effects: VecDeque::new(),
+            control_ids: ControlIds::new(settings.control_id_prefix.clone()),
+            next_token: 1,
+            open: false,
+            units_in_session: 0,
+            answered_in_session: false,
+            settings,
+        }
+    }
+
+    /// Tells of an incomplete message of the same connection that a coming message may settle;
+    /// `last` when no complete message has followed it.
+    pub fn remember_incomplete(&mut self, transmission: u64, raw: Vec<u8>, last: bool) {
+        let identity = self.decode(&raw).identity;
+        self.remember(Unsettled { transmission, raw, identity, last });
+    }
+
+    fn remember(&mut self, unsettled: Unsettled) {
+        if self.unsettled.len() == UNSETTLED_MAX {
+            self.unsettled.remove(0);
+        }
+        self.unsettled.push(unsettled);
+    }
+
+    /// Reads what a reception held when the daemon stopped.
+    #[must_use]
+    pub fn recover(&self, transmission: u64, frames: &[RecoveredFrame]) -> Incomplete {
+        let raw = join(frames);
+        self.incomplete(transmission, raw)
+    }
+
+    fn incomplete(&self, transmission: u64, raw: Vec<u8>) -> Incomplete {
+        let mut decoded = self.decode(&raw);
+        hold_incomplete(&mut decoded);
+        Incomplete { transmission, raw, decoded }
+    }
+
+    fn decode(&self, raw: &[u8]) -> DecodedMessage {
+        self.settings.plan.decode(raw, &Context { zone: &self.settings.zone })
+    }
+
+    /// Takes what happened.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        let input = match input {
+            Input::Bytes(bytes) => link::Input::Bytes(bytes),
+            Input::CharacterError => link::Input::CharacterError,
+            Input::Deadline => link::Input::Deadline,
+            Input::StoreReady(ready) => link::Input::Ready(ready),
+            Input::Closed => link::Input::Closed,
+        };
+        self.link.handle(now.monotonic, input);
+        self.take_link_events(now);
+    }
+
+    /// The unit is durable: the analyzer gets its positive reply.
+    pub fn persisted(&mut self, now: Now, token: Token) {
+        let Some(pending) = self.pending.take_if(|pending| pending.token == token) else { return };
+        if pending.completed {
+            self.answered_in_session = true;
+            self.reception.settle(pending.taken);
+            self.unsettled.retain(|unsettled| !pending.settled.contains(&unsettled.transmission));
+            for unsettled in &mut self.unsettled {
+                unsettled.last = false;
+            }
+        }
+        self.link.handle(now.monotonic, link::Input::Accept(pending.link_token));
+        self.reply(now, pending.replies);
+        self.take_link_events(now);
+    }
+
+    /// The unit could not be made durable, or not in time: the analyzer gets a negative reply, or
+    /// silence and a closed line where the dialect has none that makes it repeat.
+    pub fn not_persisted(&mut self, now: Now, token: Token) {
+        let Some(pending) = self.pending.take_if(|pending| pending.token == token) else { return };
+        if let Some(mark) = pending.mark {
+            self.reception.undo(mark);
+        }
+        self.link.handle(now.monotonic, link::Input::Refuse(pending.link_token));
+        if pending.replies.is_hl7() {
+            self.effects.push_back(Effect::Close("the message could not be stored"));
+        }
+        self.take_link_events(now);
+    }
+
+    fn reply(&mut self, now: Now, replies: Replies) {
+        let close = replies.closes();
+        for payload in replies.build(&mut self.control_ids, now.wall, &self.settings.zone) {
+            self.link.handle(now.monotonic, link::Input::Send { id: 0, message: &payload });
+        }
+        if let Some(reason) = close {
+            self.effects.push_back(Effect::Close(reason));
+        }
+    }
+
+    /// Bytes for the analyzer, appended to `out`; `false` when there are none.
+    #[must_use]
+    pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
+        self.link.poll_transmit(out)
+    }
+
+    /// The next effect, in order.
+    #[must_use]
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call with [`Input::Deadline`], on the monotonic clock.
+    #[must_use]
+    pub fn poll_deadline(&self) -> Option<Duration> {
+        self.link.poll_deadline()
+    }
+
+    /// Whether more bytes may be given: not while a commit is waited for and bytes are kept back.
+    #[must_use]
+    pub fn accepts_input(&self) -> bool {
+        self.link.accepts_input()
+    }
+
+    /// Whether nothing is under way: no session open, no commit waited for, no message begun.
+    #[must_use]
+    pub fn is_neutral(&self) -> bool {
+        !self.open && self.pending.is_none() && self.reception.is_empty()
+    }
+
+    fn take_link_events(&mut self, now: Now) {
+        while let Some(event) = self.link.poll_event() {
+            match event {
+                link::Event::Opened => {
+                    self.open = true;
+                    self.units_in_session = 0;
+                    self.answered_in_session = false;
+                    self.note(Note::Opened);
+                }
+                link::Event::Unit { token, number, bytes, end } => {
+                    self.take_unit(now, token, number, bytes, end)
+                }
+                // Its first copy was accepted, and only what is durable is accepted.
+                link::Event::Repeat { token, .. } => {
+                    self.link.handle(now.monotonic, link::Input::Accept(token))
+                }
+                link::Event::Ended(reason) => {
+                    self.open = false;
+                    if self.units_in_session == 0 && reason == link::EndReason::Eot {
+                        self.note(Note::EmptySession);
+                    }
+                    self.note(Note::Ended(reason));
+                    self.end_reception();
+                }
+                link::Event::Fragment { bytes } => {
+                    self.reception.append(&bytes, true);
+                    self.end_reception();
+                }
+                link::Event::Fault(fault) => self.note(Note::Fault(fault)),
+                link::Event::Tolerated(tolerance) => self.note(Note::Tolerated(tolerance)),
+                link::Event::Sent { id } => self.note(Note::Sent(id)),
+                link::Event::SendFailed { id, .. } => self.note(Note::SendFailed(id)),
+                link::Event::Desynchronised(reason) => {
+                    self.open = false;
+                    self.end_reception();
+                    self.effects.push_back(Effect::Close(reason));
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, note: Note) {
+        self.effects.push_back(Effect::Note(note));
+    }
+
+    /// Keeps what was received of a message that did not complete.
+    fn end_reception(&mut self) {
+        if self.reception.is_empty() {
+            return;
+        }
+        let (transmission, raw) = self.reception.take();
+        let incomplete = self.incomplete(transmission, raw.clone());
+        self.remember(Unsettled {
+            transmission,
+            raw,
+            identity: incomplete.decoded.identity.clone(),
+            last: true,
+        });
+        self.effects.push_back(Effect::Incomplete(Box::new(incomplete)));
+    }
+
+    fn take_unit(
+        &mut self,
+        now: Now,
+        link_token: link::Token,
+        number: Option<u8>,
+        bytes: Vec<u8>,
+        end: UnitEnd,
+    ) {
+        self.units_in_session += 1;
+        let ends_chain = end == UnitEnd::End;
+        if self.reception.text().len() + bytes.len() > self.settings.message_bytes_max {
+            self.link.handle(now.monotonic, link::Input::Refuse(link_token));
+            self.effects.push_back(Effect::Close("the message is longer than message_bytes_max"));
+            return;
+        }
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        let frame = Frame { number, ends_chain, bytes };
+        let (pending, persist) = match self.settings.plan.protocol {
+            Protocol::Lis02 => self.take_records(token, link_token, frame),
+            Protocol::Hl7 | Protocol::Law => self.take_block(token, link_token, frame),
+            Protocol::Text => self.take_text(token, link_token, frame),
+        };
+        self.pending = Some(pending);
+        self.effects.push_back(Effect::Persist(Box::new(persist)));
+        let queries = self.unanswered_queries();
+        for _ in 0..queries {
+            self.note(Note::UnansweredQuery);
+        }
+    }
+
+    fn unanswered_queries(&self) -> usize {
+        match self.effects.back() {
+            Some(Effect::Persist(persist)) => {
+                persist.completes.iter().filter(|message| message.decoded.kind == MessageKind::Query).count()
+            }
+            _ => 0,
+        }
+    }
+
+    fn take_records(&mut self, token: Token, link_token: link::Token, frame: Frame) -> (Pending, Persist) {
+        let mark = self.reception.append(&frame.bytes, frame.ends_chain);
+        let mut completes = Vec::new();
+        let mut settled = Vec::new();
+        let mut taken = 0;
+        // A chain that breaks off is repeated whole, so nothing in it counts before its end.
+        if frame.ends_chain {
+            while let Some(end) = self.reception.message_end(taken) {
+                let raw = self.reception.text()[taken..end].to_vec();
+                taken = end;
+                let first = completes.is_empty();
+                let mut message = self.complete(raw, first, &mut settled);
+                // A frame with the next number follows an acknowledgement that arrived; a second
+                // message in one frame follows nothing that could have been lost.
+                message.previous_reply_received = self.answered_in_session || !first;
+                completes.push(message);
+            }
+        }
+        let transmission = self.reception.transmission;
+        let rest = &self.reception.text()[taken..];
+        let completed = !completes.is_empty();
+        let carry = (completed && !rest.is_empty()).then(|| (transmission + 1, rest.to_vec()));
+        let pending = Pending {
+            token,
+            link_token,
+            mark: Some(mark),
+            taken,
+            completed,
+            settled,
+            replies: Replies::none(),
+        };
+        (pending, Persist { token, transmission, frame, completes, carry })
+    }
+
+    /// Reads a complete message, and with it what it settles.
+    fn complete(&self, raw: Vec<u8>, first: bool, settled: &mut Vec<u64>) -> Message {
+        let decoded = self.decode(&raw);
+        for unsettled in self.unsettled.iter().rev() {
+            if settled.contains(&unsettled.transmission) {
+                continue;
+            }
+            let (before, after) = (records(&unsettled.identity), records(&decoded.identity));
+            match relation(&before, &after) {
+                Relation::Repeats => {
+                    settled.push(unsettled.transmission);
+                    let resolves =
+                        Resolves { transmission: unsettled.transmission, how: Resolution::Superseded };
+                    return Message {
+                        raw,
+                        decoded,
+                        resolves: Some(resolves),
+                        previous_reply_received: false,
+                    };
+                }
+                Relation::Continues { kept, from } if first && unsettled.last => {
+                    settled.push(unsettled.transmission);
+                    let resolves =
+                        Resolves { transmission: unsettled.transmission, how: Resolution::Resumed };
+                    let joined = merge(&unsettled.raw, kept, &raw, from);
+                    let decoded = self.decode(&joined);
+                    return Message {
+                        raw: joined,
+                        decoded,
+                        resolves: Some(resolves),
+                        previous_reply_received: false,
+                    };
+                }
+                Relation::Continues { .. } | Relation::Unrelated => {}
+            }
+        }
+        Message { raw, decoded, resolves: None, previous_reply_received: false }
+    }
+
+    fn take_block(&mut self, token: Token, link_token: link::Token, frame: Frame) -> (Pending, Persist) {
+        let mut completes = Vec::new();
+        let mut replies = Replies::hl7();
+        let mut index = Index::new();
+        let view = index.scan(Syntax::Hl7, &frame.bytes);
+        let parts = hl7::messages(&view).messages;
+        if !parts.iter().any(|part| part.has_header) {
+            replies.unreadable();
+        }
+        for part in parts {
+            let raw = frame.bytes[view.part(part.records).extent()].to_vec();
+            let mut decoded = self.decode(&raw);
+            replies.answer(&raw, &mut decoded);
+            completes.push(Message { raw, decoded, resolves: None, previous_reply_received: false });
+        }
+        if completes.is_empty() {
+            let decoded = self.decode(&frame.bytes);
+            completes.push(Message {
+                raw: frame.bytes.clone(),
+                decoded,
+                resolves: None,
+                previous_reply_received: false,
+            });
+        }
+        self.whole(token, link_token, frame, completes, replies)
+    }
+
+    fn take_text(&mut self, token: Token, link_token: link::Token, frame: Frame) -> (Pending, Persist) {
+        let decoded = self.decode(&frame.bytes);
+        let completes = vec![Message {
+            raw: frame.bytes.clone(),
+            decoded,
+            resolves: None,
+            previous_reply_received: false,
+        }];
+        self.whole(token, link_token, frame, completes, Replies::none())
+    }
+
+    /// A unit that is a whole number of messages.
+    fn whole(
+        &mut self,
+        token: Token,
+        link_token: link::Token,
+        frame: Frame,
+        completes: Vec<Message>,
+        replies: Replies,
+    ) -> (Pending, Persist) {
+        let transmission = self.reception.transmission;
+        let pending = Pending {
+            token,
+            link_token,
+            mark: None,
+            taken: 0,
+            completed: true,
+            settled: Vec::new(),
+            replies,
+        };
+        (pending, Persist { token, transmission, frame, completes, carry: None })
+    }
+}
+
+/// Records of a text, without terminators and empty lines.
+fn records(text: &[u8]) -> Vec<&[u8]> {
+    text.split(|byte| matches!(byte, b'\r' | b'\n')).filter(|record| !record.is_empty()).collect()
+}
+
+fn merge(incomplete: &[u8], kept: usize, complete: &[u8], from: usize) -> Vec<u8> {
+    let (before, after) = (records(incomplete), records(complete));
+    let mut text = Vec::with_capacity(incomplete.len() + complete.len());
+    for record in before.iter().take(kept).chain(after.iter().skip(from)) {
+        text.extend_from_slice(record);
+        text.push(b'\r');
+    }
+    text
+}
