@@ -21,7 +21,7 @@ pub struct RetrySchedule {
 
 impl Default for RetrySchedule {
     fn default() -> Self {
-        Self { first: Duration::from_millis(250), longest: Duration::from_secs(30) }
+        Self { first: Duration::from_millis(250), longest: Duration::from_secs(10) }
     }
 }
 

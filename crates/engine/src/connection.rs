@@ -1,0 +1,519 @@
+//! One configured connection: opens its transports and carries out what their sessions ask for.
+//!
+//! The asynchronous side is dull on purpose: wait, tell the session, carry out its effects. Nothing
+//! here decides what is acknowledged.
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use labwire_driver::Plan;
+use labwire_link::ErrorMode;
+use labwire_session::{Effect, Input, Note, Now, Persist, Resolution, Session, Token};
+use labwire_store::{
+    CloseIncomplete, FrameRecord, Fresh, MessageRecord, Persisted, SpoolHandle, Stamp, StoreError, Tally,
+};
+use labwire_transport::{
+    Arrival, Backoff, BackoffSettings, Connection, Endpoint, Listener, Opener, Received, Recorder, Refusal,
+    Side,
+};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use crate::delivery::Nudge;
+use crate::telemetry::{self, MessageSummary};
+
+/// Bytes read from a transport at once.
+const READ_BYTES: usize = 4096;
+/// How long one write may take before the transport counts as gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Receptions that one session may number; the next session of the connection begins behind them.
+const TRANSMISSIONS_PER_SESSION: u64 = 1 << 24;
+/// Incomplete messages remembered per connection, for sessions to come.
+const UNSETTLED_MAX: usize = 16;
+
+/// What a connection is configured to be.
+#[derive(Clone, Debug)]
+pub struct ConnectionSettings {
+    /// Its name.
+    pub name: String,
+    /// The compiled driver profile.
+    pub plan: Arc<Plan>,
+    /// Overrides the profile's `strict`.
+    pub strict: Option<bool>,
+    /// Zone of the analyzer's clock.
+    pub zone: TimeZone,
+    /// Whether what it carries can be read on a network on its way.
+    pub plaintext: bool,
+    /// Whether it is a serial line, which cannot be closed and opened to begin anew.
+    pub on_serial: bool,
+    /// Where the analyzer is.
+    pub endpoint: Endpoint,
+    /// Bound of the capture ring in bytes; `None` for no ring.
+    pub capture_bytes_max: Option<usize>,
+}
+
+/// Limits that all connections share.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A commit that takes longer is answered with a negative reply.
+    pub persist_deadline: Duration,
+    /// Longest message in bytes.
+    pub message_bytes_max: usize,
+    /// How long a message under way may take to end when the daemon stops.
+    pub drain_timeout: Duration,
+}
+
+struct Unsettled {
+    transmission: u64,
+    raw: Vec<u8>,
+    last: bool,
+}
+
+/// What outlives the single transport of a connection.
+pub(crate) struct Shared {
+    pub(crate) settings: ConnectionSettings,
+    limits: Limits,
+    spool: SpoolHandle,
+    sinks: Vec<String>,
+    nudge: Nudge,
+    origin: Instant,
+    next_transmission: AtomicU64,
+    unsettled: Mutex<Vec<Unsettled>>,
+    pub(crate) open: AtomicUsize,
+    pub(crate) recorder: Option<Recorder>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        settings: ConnectionSettings,
+        limits: Limits,
+        spool: SpoolHandle,
+        sinks: Vec<String>,
+        nudge: Nudge,
+        next_transmission: u64,
+    ) -> Self {
+        let recorder = settings.capture_bytes_max.map(|bytes_max| Recorder::new(Side::Host, bytes_max));
+        Self {
+            settings,
+            limits,
+            spool,
+            sinks,
+            nudge,
+            origin: Instant::now(),
+            next_transmission: AtomicU64::new(next_transmission),
+            unsettled: Mutex::new(Vec::new()),
+            open: AtomicUsize::new(0),
+            recorder,
+        }
+    }
+
+    /// Tells of an incomplete message that the spool holds.
+    pub(crate) fn remember(&self, transmission: u64, raw: Vec<u8>, last: bool) {
+        let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsettled.len() == UNSETTLED_MAX {
+            unsettled.remove(0);
+        }
+        unsettled.push(Unsettled { transmission, raw, last });
+    }
+
+    fn settle(&self, resolved: &[u64], completed: bool) {
+        let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        unsettled.retain(|one| !resolved.contains(&one.transmission));
+        if completed {
+            for one in unsettled.iter_mut() {
+                one.last = false;
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { monotonic: self.origin.elapsed(), wall: Timestamp::now() }
+    }
+
+    /// A session in the neutral state, with what it must know of earlier ones.
+    pub(crate) fn session(&self) -> Session {
+        let first_transmission =
+            self.next_transmission.fetch_add(TRANSMISSIONS_PER_SESSION, Ordering::Relaxed);
+        let mut session = Session::new(labwire_session::Settings {
+            plan: Arc::clone(&self.settings.plan),
+            strict: self.settings.strict,
+            transport: if self.settings.on_serial { ErrorMode::Resync } else { ErrorMode::Close },
+            zone: self.settings.zone.clone(),
+            first_transmission,
+            control_id_prefix: format!("{:X}-", first_transmission / TRANSMISSIONS_PER_SESSION),
+            message_bytes_max: self.limits.message_bytes_max,
+        });
+        for one in self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            session.remember_incomplete(one.transmission, one.raw.clone(), one.last);
+        }
+        session
+    }
+
+    pub(crate) fn close_incomplete(&self, incomplete: labwire_session::Incomplete) {
+        let labwire_session::Incomplete { transmission, raw, decoded } = incomplete;
+        telemetry::message_incomplete(&self.settings.name, decoded.outcomes.len());
+        self.remember(transmission, raw.clone(), true);
+        let close = CloseIncomplete {
+            connection: self.settings.name.clone(),
+            transmission,
+            raw,
+            decoded,
+            driver: self.settings.plan.id.clone(),
+            driver_version: self.settings.plan.version.clone(),
+            sinks: self.sinks.clone(),
+            at: Stamp::now(),
+        };
+        let connection = self.settings.name.clone();
+        self.spool.close_incomplete(close, move |reply| {
+            if let Err(error) = reply {
+                // The frames stay in the spool; the next start closes the reception.
+                telemetry::incomplete_not_closed(&connection, error.code());
+            }
+        });
+    }
+}
+
+/// Runs a connection until the daemon stops.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    ready: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+    listener: Option<Listener>,
+) {
+    match (&shared.settings.endpoint, listener) {
+        (Endpoint::TcpListen(_), Some(listener)) => listen(&shared, &listener, ready, stop).await,
+        (Endpoint::TcpListen(_), None) => {}
+        (Endpoint::TcpConnect(settings), _) => {
+            let opener = Opener::tcp(settings.clone(), backoff(&shared.settings.name));
+            dial(&shared, opener, ready, stop).await;
+        }
+        (Endpoint::Serial(settings), _) => {
+            let opener = Opener::serial(settings.clone(), backoff(&shared.settings.name));
+            dial(&shared, opener, ready, stop).await;
+        }
+    }
+}
+
+/// Binds what the connection listens on; a socket that the service manager has bound goes first.
+pub(crate) fn bind(
+    settings: &ConnectionSettings,
+    inherited: &mut HashMap<String, TcpListener>,
+) -> std::io::Result<Option<Listener>> {
+    match &settings.endpoint {
+        Endpoint::TcpListen(listen) => match inherited.remove(&settings.name) {
+            Some(listener) => Listener::from_std(listener, listen.clone()).map(Some),
+            None => Listener::bind(listen.clone()).map(Some),
+        },
+        Endpoint::TcpConnect(_) | Endpoint::Serial(_) => Ok(None),
+    }
+}
+
+/// Pauses between attempts differ from connection to connection, so that eight analyzers behind one
+/// switch are not dialled in step.
+fn backoff(name: &str) -> Backoff {
+    let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    Backoff::new(BackoffSettings::default(), seed)
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone means that the engine is: stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn listen(
+    shared: &Arc<Shared>,
+    listener: &Listener,
+    ready: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut conversations = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => break,
+            Some(_) = conversations.join_next(), if !conversations.is_empty() => {}
+            arrival = listener.accept() => match arrival {
+                Ok(Arrival::Connection(connection)) => {
+                    let conversation = converse(Arc::clone(shared), connection, ready.clone(), stop.clone());
+                    conversations.spawn(conversation);
+                }
+                Ok(Arrival::Refused { refusal, .. }) => {
+                    let reason = match refusal {
+                        Refusal::NotAllowed => "not-allowed",
+                        Refusal::Full { .. } => "connections-max",
+                    };
+                    telemetry::transport_rejected(&shared.settings.name, reason);
+                }
+                Err(error) => {
+                    telemetry::transport_failed(&shared.settings.name, &error.to_string(), Duration::ZERO);
+                }
+            },
+        }
+    }
+    while conversations.join_next().await.is_some() {}
+}
+
+async fn dial(
+    shared: &Arc<Shared>,
+    mut opener: Opener,
+    ready: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let opened = opener.open(|failure| {
+            telemetry::transport_failed(&shared.settings.name, &failure.error.to_string(), failure.pause);
+        });
+        let connection = tokio::select! {
+            () = stopped(&mut stop) => return,
+            connection = opened => connection,
+        };
+        converse(Arc::clone(shared), connection, ready.clone(), stop.clone()).await;
+    }
+}
+
+/// A unit on its way to the disk.
+struct Outstanding {
+    token: Token,
+    since: Instant,
+    messages: Vec<MessageSummary>,
+    resolved: Vec<u64>,
+}
+
+struct Conversation {
+    shared: Arc<Shared>,
+    session: Session,
+    outstanding: Option<Outstanding>,
+    commits: mpsc::UnboundedSender<(Token, Result<Persisted, StoreError>)>,
+    /// Why the transport is to be closed, or is closed already.
+    closing: Option<&'static str>,
+}
+
+async fn converse(
+    shared: Arc<Shared>,
+    mut wire: Connection,
+    mut ready: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let name = shared.settings.name.clone();
+    let open = shared.open.fetch_add(1, Ordering::Relaxed) + 1;
+    telemetry::transport_opened(&name, open);
+    if let Some(recorder) = &shared.recorder {
+        recorder.event("open");
+        wire.record(recorder.clone());
+    }
+    // Bounded by construction: a session has one unit outstanding, and a late reply adds one more.
+    let (commits, mut replies) = mpsc::unbounded_channel();
+    let session = shared.session();
+    let mut conversation = Conversation { shared, session, outstanding: None, commits, closing: None };
+    let is_ready = *ready.borrow_and_update();
+    conversation.tell(Input::StoreReady(is_ready));
+
+    let mut buffer = vec![0; READ_BYTES];
+    let mut out = Vec::new();
+    let mut gone = false;
+    let mut drain_end: Option<tokio::time::Instant> = None;
+    loop {
+        conversation.carry_out();
+        out.clear();
+        while conversation.session.poll_transmit(&mut out) {}
+        if !out.is_empty() && !gone {
+            let written = tokio::time::timeout(WRITE_TIMEOUT, wire.write_all(&out)).await;
+            if !matches!(written, Ok(Ok(()))) {
+                conversation.closing = Some("the analyzer does not take our bytes");
+            }
+        }
+        if let Some(reason) = conversation.closing.take()
+            && !gone
+        {
+            telemetry::closing(&name, reason);
+            gone = true;
+            conversation.tell(Input::Closed);
+            continue;
+        }
+        if gone && conversation.outstanding.is_none() && conversation.session.is_neutral() {
+            break;
+        }
+        if drain_end.is_some() && conversation.outstanding.is_none() && conversation.session.is_neutral() {
+            break;
+        }
+        let wake = conversation.wake_at(drain_end);
+        tokio::select! {
+            biased;
+            Some((token, reply)) = replies.recv() => conversation.committed(token, reply),
+            () = stopped(&mut stop), if drain_end.is_none() => {
+                // New bids are refused; what is under way may end.
+                conversation.tell(Input::StoreReady(false));
+                drain_end = Some(tokio::time::Instant::now() + conversation.shared.limits.drain_timeout);
+            }
+            Ok(()) = ready.changed(), if drain_end.is_none() => {
+                let is_ready = *ready.borrow_and_update();
+                conversation.tell(Input::StoreReady(is_ready));
+            }
+            received = wire.receive(&mut buffer), if !gone && conversation.session.accepts_input() => match received {
+                Ok(Received::Bytes(count)) => {
+                    telemetry::bytes_received(&name, count);
+                    conversation.tell(Input::Bytes(&buffer[..count]));
+                }
+                Ok(Received::CharacterError(_)) => conversation.tell(Input::CharacterError),
+                Ok(Received::Closed) => {
+                    gone = true;
+                    conversation.tell(Input::Closed);
+                }
+                Err(_) => {
+                    gone = true;
+                    conversation.tell(Input::Closed);
+                }
+            },
+            () = sleep_until(wake) => {
+                if drain_end.is_some_and(|end| end <= tokio::time::Instant::now()) && !gone {
+                    conversation.closing = Some("the daemon stops");
+                }
+                conversation.time_passes();
+            }
+        }
+    }
+    if let Some(recorder) = &conversation.shared.recorder {
+        recorder.event("close");
+    }
+    let open = conversation.shared.open.fetch_sub(1, Ordering::Relaxed) - 1;
+    telemetry::transport_closed(&name, open, if drain_end.is_some() { "stop" } else { "closed" });
+}
+
+impl Conversation {
+    fn tell(&mut self, input: Input<'_>) {
+        let now = self.shared.now();
+        self.session.handle(now, input);
+    }
+
+    fn wake_at(&self, drain_end: Option<tokio::time::Instant>) -> tokio::time::Instant {
+        let session = self.session.poll_deadline().map(|deadline| self.shared.origin + deadline);
+        let commit = self.outstanding.as_ref().map(|one| one.since + self.shared.limits.persist_deadline);
+        // Nothing to wait for: an hour is as good as never, and costs one wake-up.
+        let never = Instant::now() + Duration::from_secs(3600);
+        [session, commit, drain_end.map(tokio::time::Instant::into_std)]
+            .into_iter()
+            .flatten()
+            .fold(never, Instant::min)
+            .into()
+    }
+
+    fn time_passes(&mut self) {
+        if let Some(late) =
+            self.outstanding.take_if(|one| one.since.elapsed() >= self.shared.limits.persist_deadline)
+        {
+            // A reply that comes yet changes nothing: the analyzer has been told to repeat.
+            telemetry::unit_refused(&self.shared.settings.name, "late");
+            let now = self.shared.now();
+            self.session.not_persisted(now, late.token);
+        }
+        self.tell(Input::Deadline);
+    }
+
+    fn committed(&mut self, token: Token, reply: Result<Persisted, StoreError>) {
+        let Some(outstanding) = self.outstanding.take_if(|one| one.token == token) else { return };
+        let name = &self.shared.settings.name;
+        let now = self.shared.now();
+        match reply {
+            Ok(persisted) => {
+                telemetry::unit_committed(name, outstanding.since.elapsed());
+                for (message, filed) in outstanding.messages.iter().zip(&persisted.messages) {
+                    telemetry::message_committed(name, message, matches!(filed.fresh, Fresh::Repeat(_)));
+                }
+                self.shared.settle(&outstanding.resolved, !outstanding.messages.is_empty());
+                if !outstanding.messages.is_empty() {
+                    self.shared.nudge.look();
+                }
+                self.session.persisted(now, token);
+            }
+            Err(error) => {
+                telemetry::unit_refused(name, error.code());
+                self.session.not_persisted(now, token);
+            }
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.session.poll_effect() {
+            match effect {
+                Effect::Persist(persist) => self.persist(*persist),
+                Effect::Incomplete(incomplete) => self.shared.close_incomplete(*incomplete),
+                Effect::Note(note) => self.note(&note),
+                Effect::Close(reason) => self.closing = Some(reason),
+            }
+        }
+    }
+
+    fn persist(&mut self, persist: Persist) {
+        let Persist { token, transmission, frame, completes, carry } = persist;
+        let settings = &self.shared.settings;
+        let mut messages = Vec::with_capacity(completes.len());
+        let mut resolved = Vec::new();
+        let mut records = Vec::with_capacity(completes.len());
+        for message in completes {
+            messages.push(MessageSummary::of(&message.decoded));
+            resolved.extend(message.resolves.map(|resolves| resolves.transmission));
+            records.push(MessageRecord {
+                raw: message.raw,
+                decoded: message.decoded,
+                driver: settings.plan.id.clone(),
+                driver_version: settings.plan.version.clone(),
+                resolves: message.resolves.map(|resolves| labwire_store::Resolves {
+                    transmission: resolves.transmission,
+                    how: match resolves.how {
+                        Resolution::Superseded => labwire_store::Resolution::Superseded,
+                        Resolution::Resumed => labwire_store::Resolution::Resumed,
+                    },
+                }),
+                previous_reply_received: message.previous_reply_received,
+                sinks: self.shared.sinks.clone(),
+            });
+        }
+        let request = labwire_store::Persist {
+            connection: settings.name.clone(),
+            transmission,
+            frame: FrameRecord {
+                number: frame.number,
+                ends_chain: frame.ends_chain,
+                bytes: frame.bytes,
+                at: Stamp::now(),
+            },
+            completes: records,
+            carry,
+        };
+        self.outstanding = Some(Outstanding { token, since: Instant::now(), messages, resolved });
+        let commits = self.commits.clone();
+        self.shared.spool.persist(request, move |reply| {
+            // The conversation may be over; what was committed stays committed.
+            let _ = commits.send((token, reply));
+        });
+    }
+
+    fn note(&self, note: &Note) {
+        let name = &self.shared.settings.name;
+        match note {
+            Note::Opened => {}
+            Note::Ended(reason) => telemetry::session_ended(name, *reason),
+            Note::EmptySession => self.count(Tally::EmptySessions),
+            Note::Fault(fault) => telemetry::link_fault(name, fault),
+            Note::Tolerated(tolerance) => telemetry::link_tolerance(name, *tolerance),
+            Note::UnansweredQuery => {
+                telemetry::query_unanswered(name);
+                self.count(Tally::UnansweredQueries);
+            }
+            Note::Sent(_) | Note::SendFailed(_) => {}
+        }
+    }
+
+    fn count(&self, tally: Tally) {
+        self.shared.spool.count(&self.shared.settings.name, tally, |_| {});
+    }
+}
