@@ -1,3 +1,61 @@
-//! The `labwire` binary.
+//! The `labwire` binary: one daemon and the commands around it.
 
-fn main() {}
+mod analyzer;
+mod arguments;
+mod capture;
+mod check;
+mod control;
+mod decode;
+mod demo;
+mod driver;
+mod exit;
+mod library;
+mod replay;
+mod run;
+mod show;
+mod simulate;
+mod state;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::exit::Outcome;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; everything else is a matter of usage (sysexits).
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
+        }
+    };
+    match dispatch(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = &failure.message {
+                eprintln!("labwire: {message}");
+            }
+            failure.code()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Outcome {
+    match command {
+        Command::Demo(demo) => demo::demo(&demo),
+        Command::Run(run) => run::run(&run),
+        Command::Check(check) => check::check(&check),
+        Command::Decode(decode) => decode::decode(&decode),
+        Command::Replay(replay) => replay::replay(&replay),
+        Command::Simulate(simulate) => simulate::simulate(&simulate),
+        Command::Driver(driver) => driver::driver(&driver),
+        Command::Capture(capture) => capture::capture(&capture),
+        Command::Results(results) => state::results(&results),
+        Command::Quarantine(quarantine) => state::quarantine(&quarantine),
+        Command::Ledger(ledger) => state::ledger(&ledger),
+        Command::Status(state) => state::status(&state),
+    }
+}

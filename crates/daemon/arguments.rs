@@ -1,0 +1,336 @@
+//! The command line, every word of it explained where it is defined.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Where the daemon looks for its configuration when none is named.
+pub(crate) const CONFIG_DEFAULT: &str = "/etc/labwire/labwire.toml";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 64 usage · 65 bad data · 69 unavailable · 70 internal · 74 I/O · 75 busy · \
+77 not permitted · 78 bad configuration";
+
+/// Instrument interface engine: takes results from clinical analyzers (ASTM E1381/E1394 over serial
+/// lines and TCP, HL7 v2 over MLLP, vendor texts), acknowledges them only when they are durable, and
+/// delivers them to the LIS database exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "labwire", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the main job: simulated analyzers, real sockets and a serial line, a throw-away spool and LIS
+    ///
+    /// Starts the daemon on stores in a temporary directory and analyzers on TCP, MLLP and a
+    /// pseudo-terminal, prints results as they reach the LIS database, and at the end the ledger.
+    /// Exits with 65 when the ledger does not balance.
+    #[command(after_help = "Example:\n  labwire demo --seconds 20")]
+    Demo(Demo),
+    /// Run the daemon
+    #[command(
+        after_help = "Example:\n  labwire check --config labwire.toml && labwire run --config labwire.toml"
+    )]
+    Run(Run),
+    /// Check a site configuration or a driver profile, and say every problem at once
+    ///
+    /// A site file is checked together with every driver it names and their [[check]]s; a driver file
+    /// with its own. Problems are shown with file, line, caret and a suggestion; exit code 78.
+    #[command(
+        after_help = "Examples:\n  labwire check --config /etc/labwire/labwire.toml\n  labwire check drivers/vendor/model.toml"
+    )]
+    Check(Check),
+    /// Turn captures, raw dumps or bare messages into canonical results
+    ///
+    /// Every observation of the input is exactly one of result, held and ignored; what could not be
+    /// used is said with its position. Without --driver the analyzer is identified from what it sent.
+    /// Exits with 65 when something could not be read at all.
+    #[command(
+        after_help = "Examples:\n  labwire decode dump.bin\n  labwire decode --json --driver generic/hl7 message.hl7"
+    )]
+    Decode(Decode),
+    /// Play the analyzer's side of a capture to a host
+    #[command(after_help = "Example:\n  labwire replay cbc.cap --to 127.0.0.1:5600 --speed max")]
+    Replay(Replay),
+    /// Be a living analyzer: results and QC in the dialect of a driver profile
+    #[command(after_help = "Example:\n  labwire simulate generic/lis02 --to 127.0.0.1:5600 --messages 10")]
+    Simulate(Simulate),
+    /// Driver profiles: list, show, check, test
+    #[command(subcommand)]
+    Driver(Driver),
+    /// Capture files: show, import
+    #[command(subcommand)]
+    Capture(Capture),
+    /// Results in the spool
+    #[command(subcommand)]
+    Results(Results),
+    /// Observations that wait for a person
+    #[command(subcommand)]
+    Quarantine(Quarantine),
+    /// The sums of all that was received, per connection and sink
+    ///
+    /// Every received result message is exactly one of delivered, pending, held, duplicate and
+    /// discarded; every observation likewise, or ignored by a named rule. With --check the sums are
+    /// recomputed from the stored rows; exit code 65 when anything differs.
+    Ledger(Ledger),
+    /// What the daemon is doing: connections, backlog, quarantine, readiness
+    Status(State),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Stop after so many seconds; without it, at Ctrl-C
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) seconds: Option<u32>,
+    /// Print results as JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The site configuration
+    #[arg(long, value_name = "FILE", default_value = CONFIG_DEFAULT)]
+    pub(crate) config: PathBuf,
+    /// How log lines look: text for people, json for machines
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    pub(crate) log: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// A site configuration or a driver profile
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    pub(crate) file: Option<PathBuf>,
+    /// The site configuration
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriversFrom {
+    /// A directory of driver profiles that wins over the built-in ones, key by key
+    #[arg(long, value_name = "DIR")]
+    pub(crate) drivers: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decode {
+    /// Captures (.cap), raw byte dumps, or messages as text; `-` reads standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The driver profile, `vendor/model`; without it the analyzer is identified
+    #[arg(long, value_name = "DRIVER")]
+    pub(crate) driver: Option<String>,
+    #[command(flatten)]
+    pub(crate) from: DriversFrom,
+    /// Zone of the analyzer's clock, for times that were sent without an offset
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) time_zone: String,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The capture
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where the host listens: ADDRESS:PORT, or the path of a serial device
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) to: String,
+    /// How fast: 1 as recorded, 10 ten times as fast, max without pauses
+    #[arg(long, value_name = "N|max", default_value = "1")]
+    pub(crate) speed: String,
+    /// Longest wait for the host to answer, in seconds
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) reply_seconds: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// The driver profile, `vendor/model`
+    #[arg(value_name = "DRIVER")]
+    pub(crate) driver: String,
+    /// Where the host listens: ADDRESS:PORT, or the path of a serial device
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) to: String,
+    /// Stop after so many messages; without it, at Ctrl-C
+    #[arg(long, value_name = "N")]
+    pub(crate) messages: Option<u64>,
+    /// Pause between messages in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    pub(crate) pause_ms: u64,
+    /// Seed: the same seed gives the same specimens and values
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Every so many messages a QC message; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) qc_every: u64,
+    #[command(flatten)]
+    pub(crate) from: DriversFrom,
+    /// Print the analyzer's own record of what was acknowledged as JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Driver {
+    /// List the driver profiles
+    List(DriverList),
+    /// Show a driver profile: identity, link, tests, notes
+    Show(DriverShow),
+    /// Check driver profiles: files, or all that are known
+    Check(DriverCheck),
+    /// Run the [[check]]s of driver profiles; exit code 65 with a difference
+    Test(DriverTest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriverList {
+    #[command(flatten)]
+    pub(crate) from: DriversFrom,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriverShow {
+    /// The driver profile, `vendor/model`
+    #[arg(value_name = "DRIVER")]
+    pub(crate) driver: String,
+    #[command(flatten)]
+    pub(crate) from: DriversFrom,
+    /// Print JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriverCheck {
+    /// Profiles to check; without any, all built-in ones
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriverTest {
+    /// Driver profiles, `vendor/model` or files
+    #[arg(value_name = "DRIVER", required_unless_present = "all")]
+    pub(crate) drivers: Vec<String>,
+    /// All of them
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Where captures are found that the profiles name
+    #[arg(long, value_name = "DIR", default_value = "fixtures")]
+    pub(crate) fixtures: PathBuf,
+    #[command(flatten)]
+    pub(crate) from: DriversFrom,
+    /// Print JSON, one object a check
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Capture {
+    /// Show a capture with control characters by name
+    Show(CaptureShow),
+    /// Make a capture of a raw byte dump or a terminal log, on standard output
+    #[command(after_help = "Example:\n  labwire capture import terminal.log > terminal.cap")]
+    Import(CaptureImport),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaptureShow {
+    /// The capture
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaptureImport {
+    /// The dump or log
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The driver profile to name in the capture
+    #[arg(long, value_name = "DRIVER")]
+    pub(crate) driver: Option<String>,
+}
+
+/// How a command reaches the state: through the running daemon, or else the spool itself.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct State {
+    /// The site configuration that names the control socket and the spool
+    #[arg(long, value_name = "FILE", default_value = CONFIG_DEFAULT)]
+    pub(crate) config: PathBuf,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Results {
+    /// List results, newest last
+    List(ResultsList),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResultsList {
+    /// Only this specimen
+    #[arg(long, value_name = "ID")]
+    pub(crate) specimen: Option<String>,
+    /// Only this connection
+    #[arg(long, value_name = "NAME")]
+    pub(crate) connection: Option<String>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Quarantine {
+    /// List what is held, and why
+    List(QuarantineList),
+    /// Show one held observation and the message that it came in
+    Show(QuarantineShow),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineList {
+    /// Only this connection
+    #[arg(long, value_name = "NAME")]
+    pub(crate) connection: Option<String>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineShow {
+    /// Number of the held observation, as `quarantine list` shows it
+    #[arg(value_name = "ID")]
+    pub(crate) id: i64,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ledger {
+    /// Recompute every sum from the stored rows; exit code 65 when one does not balance
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) state: State,
+}

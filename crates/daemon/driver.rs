@@ -1,0 +1,228 @@
+//! `labwire driver`: profiles listed, shown, checked and tested.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use labwire_driver::{Library, Plan};
+use labwire_schema::{Source, has_errors, render};
+use labwire_workbench::{File, decode_with, differences, expected_path};
+use serde_json::{Value, json};
+
+use crate::arguments::{Driver, DriverCheck, DriverList, DriverShow, DriverTest};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::library::{library, plan, read_source};
+use crate::show::{Row, json_lines, table};
+
+pub(crate) fn driver(command: &Driver) -> Outcome {
+    match command {
+        Driver::List(arguments) => list(arguments),
+        Driver::Show(arguments) => show(arguments),
+        Driver::Check(arguments) => check(arguments),
+        Driver::Test(arguments) => test(arguments),
+    }
+}
+
+fn line(plan: &Plan) -> Value {
+    json!({
+        "driver": plan.id,
+        "version": plan.version,
+        "vendor": plan.vendor,
+        "model": plan.model,
+        "kind": plan.kind,
+        "protocol": plan.protocol.as_str(),
+        "dialect": plan.link.dialect.as_str(),
+        "evidence": plan.evidence,
+        "checks": plan.checks.len(),
+        "holds_everything": plan.no_profile,
+    })
+}
+
+fn list(arguments: &DriverList) -> Outcome {
+    let library = library(arguments.from.drivers.as_deref())?;
+    let mut lines = Vec::new();
+    for id in library.ids() {
+        lines.push(line(&plan(&library, id)?));
+    }
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        return Ok(json_lines(&mut out, &lines)?);
+    }
+    let keys = ["driver", "vendor", "model", "kind", "protocol", "dialect", "evidence"];
+    let rows: Vec<Row> =
+        lines.iter().map(|line| keys.iter().map(|key| crate::show::cell(line, key)).collect()).collect();
+    Ok(table(&mut out, &["DRIVER", "VENDOR", "MODEL", "KIND", "PROTOCOL", "DIALECT", "EVIDENCE"], &rows)?)
+}
+
+fn show(arguments: &DriverShow) -> Outcome {
+    let library = library(arguments.from.drivers.as_deref())?;
+    let plan = plan(&library, &arguments.driver)?;
+    let mut object = line(&plan);
+    object["sources"] = plan.sources.clone().into();
+    object["notes"] = plan.notes.clone().into();
+    object["checks"] = plan.checks.iter().map(|check| check.capture.clone()).collect::<Vec<_>>().into();
+    let tests: Vec<Value> = plan
+        .tests
+        .iter()
+        .map(|(code, test)| json!({ "code": code, "name": test.name, "loinc": test.loinc, "unit": test.unit, "lis": test.lis }))
+        .collect();
+    object["tests"] = tests.clone().into();
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        return Ok(json_lines(&mut out, &[object])?);
+    }
+    writeln!(out, "{}  {} {} ({})", plan.id, plan.vendor, plan.model, plan.kind)?;
+    writeln!(out, "version   {}", plan.version)?;
+    writeln!(out, "protocol  {} over {}", plan.protocol.as_str(), plan.link.dialect.as_str())?;
+    writeln!(out, "evidence  {}", plan.evidence)?;
+    for source in &plan.sources {
+        writeln!(out, "source    {source}")?;
+    }
+    if let Some(notes) = &plan.notes {
+        writeln!(out, "\n{}", notes.trim())?;
+    }
+    if !tests.is_empty() {
+        let keys = ["code", "name", "loinc", "unit", "lis"];
+        let rows: Vec<Row> =
+            tests.iter().map(|test| keys.iter().map(|key| crate::show::cell(test, key)).collect()).collect();
+        writeln!(out)?;
+        table(&mut out, &["CODE", "NAME", "LOINC", "UNIT", "LIS"], &rows)?;
+    }
+    for check in &plan.checks {
+        writeln!(out, "check     {}", check.capture)?;
+    }
+    Ok(())
+}
+
+/// Checks a profile file and runs those of its `[[check]]`s whose captures are there.
+pub(crate) fn check_file(path: &Path, source: &Source) -> Outcome {
+    let compiled = Library::embedded().compile_source(&id_of(path), &source);
+    let mut wrong = false;
+    for report in &compiled.reports {
+        eprint!("{}", render(&report.source, &report.problems));
+        wrong |= has_errors(&report.problems);
+    }
+    let Some(plan) = compiled.plan.filter(|_| !wrong) else { return Err(Failure::told(Exit::Config)) };
+    let beside = path.parent().unwrap_or_else(|| Path::new("."));
+    let ran = run_checks_in(&Arc::new(plan), &[Path::new("fixtures"), beside])?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{} is good: {ran}", path.display())?;
+    if ran.failed > 0 { Err(Failure::told(Exit::Config)) } else { Ok(()) }
+}
+
+/// `vendor/model` of a profile's path.
+fn id_of(path: &Path) -> String {
+    let stem = path.with_extension("");
+    let mut parts: Vec<_> =
+        stem.iter().rev().take(2).map(|part| part.to_string_lossy().into_owned()).collect();
+    parts.reverse();
+    parts.join("/")
+}
+
+fn check(arguments: &DriverCheck) -> Outcome {
+    let mut wrong = false;
+    if arguments.files.is_empty() {
+        let library = Library::embedded();
+        for id in library.ids() {
+            wrong |= plan(&library, id).is_err();
+        }
+        println!("{} built-in driver profiles", library.ids().len());
+    }
+    for path in &arguments.files {
+        let source = read_source(path)?;
+        let compiled = Library::embedded().compile_source(&id_of(path), &source);
+        for report in &compiled.reports {
+            eprint!("{}", render(&report.source, &report.problems));
+            wrong |= has_errors(&report.problems);
+        }
+    }
+    if wrong { Err(Failure::told(Exit::Config)) } else { Ok(()) }
+}
+
+/// What became of a profile's checks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ran {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) absent: usize,
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} checks passed", self.passed)?;
+        if self.failed > 0 {
+            write!(f, ", {} FAILED", self.failed)?;
+        }
+        if self.absent > 0 {
+            write!(f, ", {} not run (their captures are not here)", self.absent)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a profile's checks whose captures are below `fixtures`.
+pub(crate) fn run_checks(plan: &Arc<Plan>, fixtures: &Path) -> Result<Ran, Failure> {
+    run_checks_in(plan, &[fixtures])
+}
+
+fn run_checks_in(plan: &Arc<Plan>, places: &[&Path]) -> Result<Ran, Failure> {
+    let mut ran = Ran::default();
+    for check in &plan.checks {
+        match run_one(plan, &check.capture, places)? {
+            None => ran.absent += 1,
+            Some(told) if told.is_empty() => ran.passed += 1,
+            Some(told) => {
+                ran.failed += 1;
+                for difference in told {
+                    eprintln!("{} {}: {difference}", plan.id, check.capture);
+                }
+            }
+        }
+    }
+    Ok(ran)
+}
+
+/// The differences of one check; `None` when its capture is not there.
+fn run_one(plan: &Arc<Plan>, capture: &str, places: &[&Path]) -> Result<Option<Vec<String>>, Failure> {
+    let Some(path) = places.iter().map(|place| place.join(capture)).find(|path| path.is_file()) else {
+        return Ok(None);
+    };
+    let read = |path: &Path| std::fs::read(path).map_err(|error| Failure::io("read", path.display(), &error));
+    let bytes = read(&path)?;
+    let expected = read(&PathBuf::from(expected_path(&path.display().to_string())))?;
+    let file = File { name: capture, bytes: &bytes, driver: Some(&plan.id), zone: &TimeZone::UTC };
+    let decoded = decode_with(plan, Vec::new(), &file);
+    Ok(Some(differences(&String::from_utf8_lossy(&expected), &decoded.lines())))
+}
+
+fn test(arguments: &DriverTest) -> Outcome {
+    let library = library(arguments.from.drivers.as_deref())?;
+    let ids: Vec<String> = if arguments.all {
+        library.ids().into_iter().map(str::to_owned).collect()
+    } else {
+        arguments.drivers.clone()
+    };
+    let mut failed = false;
+    let mut out = io::stdout().lock();
+    for id in ids {
+        let plan = Arc::new(plan(&library, &id)?);
+        if arguments.json {
+            for check in &plan.checks {
+                let told = run_one(&plan, &check.capture, &[&arguments.fixtures])?;
+                failed |= told.as_ref().is_some_and(|told| !told.is_empty());
+                let line = json!({
+                    "type": "check", "driver": plan.id, "capture": check.capture,
+                    "ran": told.is_some(), "differences": told.unwrap_or_default(),
+                });
+                writeln!(out, "{line}")?;
+            }
+        } else {
+            let ran = run_checks(&plan, &arguments.fixtures)?;
+            failed |= ran.failed > 0;
+            writeln!(out, "{}: {ran}", plan.id)?;
+        }
+    }
+    if failed { Err(Failure::told(Exit::Data)) } else { Ok(()) }
+}

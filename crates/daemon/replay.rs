@@ -1,0 +1,96 @@
+//! `labwire replay`: the analyzer's side of a capture, played to a host.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use labwire_capture::{Action, Body, Replay as Steps, import};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::analyzer::connect;
+use crate::arguments::Replay;
+use crate::decode::read;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::run::runtime;
+
+enum Speed {
+    Max,
+    Times(f64),
+}
+
+fn speed(text: &str) -> Result<Speed, Failure> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    match text.parse::<f64>() {
+        Ok(times) if times.is_finite() && times > 0.0 => Ok(Speed::Times(times)),
+        _ => Err(Failure::new(Exit::Usage, format!("--speed takes a number above 0 or `max`, not `{text}`"))),
+    }
+}
+
+pub(crate) fn replay(arguments: &Replay) -> Outcome {
+    let speed = speed(&arguments.speed)?;
+    let imported = import(&read(&arguments.file)?);
+    let Body::Wire(entries) = imported.body else {
+        let what = format!(
+            "{} holds messages without framing; there is no line to replay",
+            arguments.file.display()
+        );
+        return Err(Failure::new(Exit::Data, what));
+    };
+    let patience = Duration::from_secs(u64::from(arguments.reply_seconds));
+    runtime()?.block_on(async {
+        let mut wire = connect(&arguments.to).await?;
+        let mut buffer = vec![0; 4096];
+        let (mut sent, mut received) = (0_usize, 0_usize);
+        let mut surprises = 0_usize;
+        for step in Steps::new(&entries) {
+            if let Speed::Times(times) = speed {
+                sleep(step.after.div_f64(times)).await;
+            }
+            match step.action {
+                Action::Send(bytes) => {
+                    wire.write_all(&bytes).await.map_err(|error| gone(&arguments.to, &error))?;
+                    sent += bytes.len();
+                }
+                Action::Await(expected) => {
+                    let deadline = Instant::now() + patience;
+                    let mut answer = Vec::new();
+                    while answer.len() < expected.len() {
+                        let read = tokio::io::AsyncReadExt::read(&mut wire, &mut buffer);
+                        match timeout_at(deadline, read).await {
+                            Ok(Ok(count)) if count > 0 => answer.extend_from_slice(&buffer[..count]),
+                            Ok(Ok(_)) => return Err(closed(&arguments.to, sent)),
+                            Ok(Err(error)) => return Err(gone(&arguments.to, &error)),
+                            Err(_) => {
+                                let what = format!(
+                                    "{} did not answer within {} s after {sent} bytes",
+                                    arguments.to, arguments.reply_seconds
+                                );
+                                return Err(Failure::new(Exit::Unavailable, what));
+                            }
+                        }
+                    }
+                    received += answer.len();
+                    // HL7 replies hold times and ids of their own; control bytes must be the same.
+                    surprises += usize::from(expected.len() <= 2 && answer != expected);
+                }
+                Action::Event(_) => {}
+            }
+        }
+        let mut out = io::stdout().lock();
+        writeln!(
+            out,
+            "replayed {sent} bytes, {received} bytes of replies, {surprises} replies unlike the capture's"
+        )?;
+        if surprises > 0 { Err(Failure::told(Exit::Data)) } else { Ok(()) }
+    })
+}
+
+fn gone(to: &str, error: &io::Error) -> Failure {
+    Failure::new(Exit::Unavailable, format!("{to}: {error}"))
+}
+
+fn closed(to: &str, sent: usize) -> Failure {
+    Failure::new(Exit::Unavailable, format!("{to} closed the connection after {sent} bytes"))
+}

@@ -1,0 +1,168 @@
+//! `labwire run`: the daemon.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use labwire_admin::control::{ControlLimits, Server};
+use labwire_admin::http::{AdminSource, HttpLimits};
+use labwire_config::SiteConfig;
+use labwire_engine::{Engine, Handle, Settings, StartError};
+use labwire_store::StoreError;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::Run;
+use crate::check;
+use crate::control::Commands;
+use crate::exit::{Exit, Failure, Outcome};
+
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Two threads carry a laboratory: the work is waiting, and the disk has its own threads.
+const WORKER_THREADS: usize = 2;
+
+pub(crate) fn run(arguments: &Run) -> Outcome {
+    labwire_store::sabotage::refuse_in_release()
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    start_log(&arguments.log);
+    let (site, settings) = check::load_site(&arguments.config)?;
+    let inherited = inherited_listeners();
+    runtime()?.block_on(serve(&site, settings, inherited))
+}
+
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Software, format!("failed to start the runtime: {error}")))
+}
+
+fn start_log(format: &str) {
+    let filter = EnvFilter::try_from_env("LABWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // A second subscriber in the process means that somebody else keeps the log.
+    let _ = if format == "json" { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
+}
+
+/// Listening sockets of systemd, by their name (`FileDescriptorName=`), which is the connection's.
+fn inherited_listeners() -> HashMap<String, TcpListener> {
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut descriptors = listenfd::ListenFd::from_env();
+    let mut listeners = HashMap::new();
+    for (index, name) in names.split(':').enumerate() {
+        if let Ok(Some(listener)) = descriptors.take_tcp_listener(index) {
+            listeners.insert(name.to_owned(), listener);
+        }
+    }
+    listeners
+}
+
+pub(crate) fn start_failure(error: &StartError) -> Failure {
+    let exit = match error {
+        StartError::Spool(StoreError::InUse { .. }) => Exit::Busy,
+        StartError::Spool(StoreError::NewerFormat { .. } | StoreError::OtherTenant { .. }) => Exit::Config,
+        StartError::Spool(_) => Exit::Io,
+        StartError::Bind { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Exit::NoPermission
+        }
+        StartError::Bind { .. } => Exit::Unavailable,
+        StartError::Thread(_) | StartError::Metrics => Exit::Software,
+    };
+    Failure::new(exit, error.to_string())
+}
+
+pub(crate) struct Pages(pub(crate) Handle);
+
+impl AdminSource for Pages {
+    fn metrics(&self) -> String {
+        self.0.metrics()
+    }
+
+    fn live(&self) -> bool {
+        self.0.live()
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.0.ready()
+    }
+}
+
+async fn serve(site: &SiteConfig, settings: Settings, inherited: HashMap<String, TcpListener>) -> Outcome {
+    let admin = bind_admin(site).await?;
+    let control = bind_control(site)?;
+    let engine = Engine::start(settings, inherited, VERSION).map_err(|error| start_failure(&error))?;
+    let (stop, stopped) = watch::channel(false);
+    let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let pages = Arc::new(Pages(engine.handle()));
+    let http = tokio::spawn(labwire_admin::http::serve(
+        admin,
+        pages,
+        HttpLimits::default(),
+        until_stopped(stopped.clone()),
+    ));
+    let commands = Arc::new(Commands(engine.handle()));
+    let control = tokio::spawn(control.serve(commands, until_stopped(stopped.clone())));
+    let watchdog = tokio::spawn(feed_watchdog(engine.handle()));
+    tracing::info!(event = "ready", version = VERSION, admin = %site.admin.listen, connections = site.connections.len());
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+
+    wait_for_end().await?;
+    tracing::info!(event = "stopping");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    watchdog.abort();
+    engine.stop().await;
+    let _ = stop.send(true);
+    let _ = http.await;
+    let _ = control.await;
+    tracing::info!(event = "stopped");
+    Ok(())
+}
+
+async fn bind_admin(site: &SiteConfig) -> Result<tokio::net::TcpListener, Failure> {
+    tokio::net::TcpListener::bind(site.admin.listen).await.map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("[admin] cannot listen on {}: {error}", site.admin.listen))
+    })
+}
+
+fn bind_control(site: &SiteConfig) -> Result<Server, Failure> {
+    let path = &site.control.socket;
+    Server::bind(path, ControlLimits::default()).map_err(|error| {
+        let exit = match error.kind() {
+            std::io::ErrorKind::AddrInUse => Exit::Busy,
+            std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
+            _ => Exit::Io,
+        };
+        Failure::new(exit, format!("[control] cannot listen on {}: {error}", path.display()))
+    })
+}
+
+/// SIGTERM or SIGINT.
+async fn wait_for_end() -> Outcome {
+    let broken = |error| Failure::new(Exit::Software, format!("failed to listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Tells systemd that the commit path is alive, twice in each watchdog period, and only then.
+async fn feed_watchdog(handle: Handle) {
+    let Some(period) = sd_notify::watchdog_enabled() else { return };
+    let mut tick = tokio::time::interval((period / 2).max(Duration::from_millis(100)));
+    loop {
+        tick.tick().await;
+        if handle.live() {
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+    }
+}
