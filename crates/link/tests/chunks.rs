@@ -137,10 +137,10 @@ fn frame_piece() -> impl Strategy<Value = Vec<u8>> {
 
 /// Frames in the order in which a good sender sends them, so that long sessions occur.
 fn session_piece() -> impl Strategy<Value = Vec<u8>> {
-    (1_usize..12).prop_map(|frames| {
+    (1_u8..12).prop_map(|frames| {
         let mut bytes = vec![0x05];
         for number in 1..=frames {
-            write_frame(&mut bytes, (number % 8) as u8, format!("R|{number}\r").as_bytes(), UnitEnd::End);
+            write_frame(&mut bytes, number % 8, format!("R|{number}\r").as_bytes(), UnitEnd::End);
         }
         bytes.push(0x04);
         bytes

@@ -40,7 +40,7 @@ fn byte_named(name: &str) -> Option<(u8, usize)> {
     let byte = match place {
         Some(32) => 0x7F,
         Some(place) => u8::try_from(place).ok()?,
-        None => u8::from_str_radix(name, 16).ok()?,
+        None => u8::from_str_radix(name.strip_prefix("0x").unwrap_or(name), 16).ok()?,
     };
     Some((byte, 1))
 }
@@ -51,6 +51,8 @@ pub fn control_names(bytes: &[u8]) -> String {
     for byte in bytes {
         match byte {
             0x7F => text.push_str("<DEL>"),
+            // `<FF>` is the form feed.
+            0xFF => text.push_str("<0xFF>"),
             ..0x20 => text.extend(["<", NAMES[usize::from(*byte)], ">"]),
             b'<' | 0x80.. => {
                 // Writing to a String cannot fail.

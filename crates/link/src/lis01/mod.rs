@@ -1,12 +1,13 @@
 //! LIS01-A2 / E1381: framed, numbered, checksummed records over a half-duplex line.
 //!
 //! One machine is receiver and sender, because the line is shared: who holds it, and who may bid
-//! next, is one state. `receive` reads the other side's sessions, `send` drives ours, `timers`
-//! holds every clock of both, `frame` the bytes of one frame.
+//! next, is one state. `receive` turns bytes into frames and `session` frames into units and replies;
+//! `send` drives our own sessions; `timers` names every clock, `frame` is the layout on the wire.
 
 mod frame;
 mod receive;
 mod send;
+mod session;
 mod settings;
 mod timers;
 
@@ -22,8 +23,9 @@ use crate::output::Output;
 use crate::skipped::Skipped;
 use crate::timers::Timers;
 use crate::{EndReason, ErrorMode, Event, FaultKind, Input, Machine, Reply, Tolerances, UnitEnd};
-use receive::{Incoming, Session, Verdict};
+use receive::Incoming;
 use send::{Outgoing, Queue};
+use session::{Session, Verdict};
 use timers::Timer;
 
 /// What the line is used for right now.
