@@ -479,6 +479,11 @@ fn a_message_that_holds_less_than_is_owed_supersedes_nothing() {
     assert_eq!(resumed(incomplete, r"H|\^&⏎P|1⏎L|1⏎"), Resumption::Unrelated);
     assert_eq!(resumed(incomplete, r"H|\^&⏎P|1⏎"), Resumption::Unrelated);
     assert_eq!(resumed("", r"H|\^&⏎L|1⏎"), Resumption::Unrelated);
+    assert_eq!(
+        lis02::resume(&[0, 1, 2], 2, |_, _| true),
+        Resumption::Unrelated,
+        "whatever compares as the same"
+    );
 }
 
 #[test]
