@@ -2,6 +2,7 @@
 //! back, say what had to be assumed.
 
 use crate::entry::{Entry, Header};
+use crate::pcap;
 use crate::read::{MAGIC, Reader};
 use crate::split::split_dump;
 use crate::terminal;
@@ -15,6 +16,8 @@ pub enum Format {
     Framed,
     /// A terminal program's log that names control characters: `<STX>`, `[STX]`, `\x02`, `␂`.
     Terminal,
+    /// Packets of a network, as tcpdump and Wireshark write them.
+    Packets,
     /// HL7 segments without block characters.
     Hl7,
     /// LIS02 records without frames.
@@ -30,6 +33,7 @@ impl Format {
             Self::Capture => "capture",
             Self::Framed => "raw dump with framing",
             Self::Terminal => "terminal log",
+            Self::Packets => "packet capture",
             Self::Hl7 => "HL7 messages without framing",
             Self::Bare => "LIS02 records without framing",
             Self::Text => "text",
@@ -42,7 +46,7 @@ impl Format {
 pub struct Import {
     /// The kind of file that it was taken for.
     pub format: Format,
-    /// The header, when it was a capture that has one.
+    /// The header, when the file says as much.
     pub header: Option<Header>,
     /// The content.
     pub body: Body,
@@ -87,6 +91,10 @@ pub fn import(bytes: &[u8]) -> Import {
             let (header, entries) = read_capture(bytes, &mut notes);
             (header, Body::Wire(entries))
         }
+        Format::Packets => {
+            let (header, entries) = pcap::read(bytes, &mut notes);
+            (header, Body::Wire(entries))
+        }
         Format::Framed => (None, Body::Wire(split_dump(bytes, &mut notes))),
         Format::Terminal => {
             let raw = terminal::expand(without_bom(bytes), &mut notes);
@@ -102,6 +110,9 @@ pub fn sniff(bytes: &[u8]) -> Format {
     let text = without_bom(bytes);
     if text.starts_with(MAGIC.trim_ascii_end()) {
         return Format::Capture;
+    }
+    if pcap::is_packet_capture(bytes) {
+        return Format::Packets;
     }
     if bytes.iter().any(|byte| matches!(byte, 0x02 | 0x05 | 0x0b)) {
         return Format::Framed;

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! [`Writer`] and [`Reader`] are the format; [`import`] makes one of anything else that people keep
-//! (raw dumps, terminal logs, bare messages); [`Ring`] holds the latest bytes of a live line in
+//! (raw dumps, terminal logs, packet captures, bare messages); [`Ring`] holds the latest bytes of a live line in
 //! bounded memory; [`Replay`] turns a capture into what a player has to send and to wait for.
 //!
 //! Nothing here opens a file or reads a clock: the caller hands in readers, writers and offsets.
@@ -21,6 +21,7 @@
 mod entry;
 mod escape;
 mod import;
+mod pcap;
 mod read;
 mod replay;
 mod ring;
