@@ -15,7 +15,9 @@ pub enum SinkError {
         reason: String,
     },
     /// Its tables are of a newer Labwire. To be tried again: someone may put it right.
-    #[error("the LIS database {path} has schema {found}, this program knows up to {known}; start the newer program")]
+    #[error(
+        "the LIS database {path} has schema {found}, this program knows up to {known}; start the newer program"
+    )]
     Newer {
         /// The file.
         path: PathBuf,

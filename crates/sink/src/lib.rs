@@ -23,4 +23,7 @@ mod queue;
 pub use database::LisDatabase;
 pub use deliver::{Delivered, Outcome};
 pub use error::SinkError;
-pub use queue::{ClaimedResult, LEASE_DEFAULT};
+pub use queue::{Claim, ClaimedResult, LEASE_DEFAULT};
+
+#[cfg(test)]
+mod tests;
