@@ -1,9 +1,9 @@
 //! The key table of a profile: the one description that reading, checking, the JSON Schema and the
 //! reference in `drivers/README.md` follow.
 
-use labwire_message::Charset;
-use labwire_schema::{Checked, Key, Mistake, Shape, Table, suggest};
+use labwire_schema::{Checked, Key, Shape, Table};
 
+use crate::checks;
 use crate::codes::{FLAG_MEANINGS, STATUS_WORDS};
 
 pub(crate) const KINDS: &[&str] = &[
@@ -24,7 +24,7 @@ pub(crate) const EVIDENCE: &[&str] = &["unverified", "documented", "captured", "
 pub(crate) const DIALECTS: &[&str] = &["lis01", "mllp", "delimited", "bci"];
 pub(crate) const TEST_KINDS: &[&str] = &["number", "text", "coded", "titer"];
 
-static REGEX: Checked = Checked { noun: "a regular expression", check: check_regex };
+static REGEX: Checked = Checked { noun: "a regular expression", check: checks::regex };
 static CONDITION: Shape = Shape::MapOf { key: None, value: &Shape::Checked(&REGEX) };
 static PLACE: Shape = Shape::Either(&[Shape::Text, Shape::Table(&PLACE_TABLE)]);
 static TEXT: Shape = Shape::Text;
@@ -35,7 +35,7 @@ static STATUS: Shape = Shape::OneOf(STATUS_WORDS);
 static TEST: Shape = Shape::Table(&TEST_TABLE);
 static CHECK: Shape = Shape::Table(&CHECK_TABLE);
 static BYTES: Checked =
-    Checked { noun: "text with control characters by name, such as \"<STX>\"", check: check_bytes };
+    Checked { noun: "text with control characters by name, such as \"<STX>\"", check: checks::bytes };
 
 /// Tables that stand in many places of a profile, each with what it is called on its own.
 pub(crate) static SHARED: &[(&str, &Table)] = &[
@@ -440,160 +440,6 @@ static CHECK_TABLE: Table = Table::new(
     .example("\"vendor/model/case.cap\"")],
 );
 
-static CHARSET: Checked = Checked { noun: "a character set such as \"latin-1\"", check: check_charset };
-static LOINC: Checked = Checked { noun: "a LOINC code such as \"6690-2\"", check: check_loinc };
-static CAPTURE: Checked = Checked { noun: "the path of a `.cap` file", check: check_capture };
-
-fn check_regex(text: &str) -> Result<(), Mistake> {
-    let Err(error) = regex::Regex::new(text) else { return Ok(()) };
-    let said = error.to_string();
-    let what = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
-    let mistake = Mistake::new(match (what, &error) {
-        (Some(what), _) => format!("the regular expression cannot be read: {what}"),
-        (None, regex::Error::CompiledTooBig(_)) => "the regular expression is too large".to_owned(),
-        (None, _) => "the regular expression cannot be read".to_owned(),
-    })
-    .help("write it in single quotes, with a backslash before a literal ( ) [ ] { } . * + ? | ^ $");
-    // The pattern is printed four columns in, a line of carets below it.
-    let mut lines = said.lines().skip_while(|line| !line.starts_with("    "));
-    let carets = match (lines.next(), lines.next()) {
-        (Some(_), Some(carets)) if carets.trim_start().starts_with('^') => carets,
-        _ => return Err(mistake),
-    };
-    let byte_of = |column: usize| text.char_indices().nth(column).map_or(text.len(), |(at, _)| at);
-    let from = carets.find('^').unwrap_or(4).saturating_sub(4);
-    let to = from + carets.matches('^').count();
-    Err(mistake.at(byte_of(from)..byte_of(to)))
-}
-
-fn check_charset(text: &str) -> Result<(), Mistake> {
-    if Charset::from_name(text).is_some() {
-        return Ok(());
-    }
-    Err(Mistake::new(format!("unknown character set \"{text}\"")).help(
-        match suggest(text, Charset::names()) {
-            Some(meant) => format!("did you mean \"{meant}\"?"),
-            None => format!("the sets are {}", Charset::names().collect::<Vec<_>>().join(", ")),
-        },
-    ))
-}
-
-/// LOINC codes end in a mod-10 check digit, which tells a code from a number that looks like one.
-fn check_loinc(text: &str) -> Result<(), Mistake> {
-    let shape = || {
-        Mistake::new(format!("\"{text}\" is no LOINC code"))
-            .help("a LOINC code is up to seven digits, a hyphen and a check digit: \"6690-2\"")
-    };
-    let (number, check) = text.split_once('-').ok_or_else(shape)?;
-    if number.is_empty() || number.len() > 7 || check.len() != 1 {
-        return Err(shape());
-    }
-    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-        return Err(shape());
-    }
-    let sum: u32 = number
-        .bytes()
-        .rev()
-        .enumerate()
-        .map(|(at, digit)| {
-            let digit = u32::from(digit - b'0') * if at % 2 == 0 { 2 } else { 1 };
-            digit / 10 + digit % 10
-        })
-        .sum();
-    let expected = (10 - sum % 10) % 10;
-    if check != expected.to_string() {
-        return Err(Mistake::new(format!("the check digit of LOINC {number} is {expected}, not {check}"))
-            .help("look the code up again; a digit may be wrong")
-            .at(number.len() + 1..text.len()));
-    }
-    Ok(())
-}
-
-fn check_capture(text: &str) -> Result<(), Mistake> {
-    if text.starts_with('/') || text.contains('\\') || text.split('/').any(|part| part == "..") {
-        return Err(Mistake::new("a capture's path leads out of the fixtures")
-            .help("write it relative to `fixtures/` or to the profile: \"vendor/model/case.cap\""));
-    }
-    if !text.ends_with(".cap") || text.ends_with("/.cap") || text == ".cap" {
-        return Err(Mistake::new("a capture ends in `.cap`")
-            .help("`labwire capture import` makes one from a dump or a log"));
-    }
-    Ok(())
-}
-
-fn check_bytes(text: &str) -> Result<(), Mistake> {
-    if text.is_empty() {
-        return Err(Mistake::new("nothing is written here"));
-    }
-    named_bytes(text).map(|_| ())
-}
-
-/// Control characters by name, other bytes as `<9F>`, a literal `<` as `<3C>`: the writing of
-/// capture files.
-pub(crate) fn named_bytes(text: &str) -> Result<Vec<u8>, Mistake> {
-    const NAMES: [&str; 33] = [
-        "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "HT", "LF", "VT", "FF", "CR", "SO",
-        "SI", "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS",
-        "RS", "US", "SP",
-    ];
-    let mut out = Vec::new();
-    let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let Some(inside) = rest.strip_prefix('<') else {
-            let run = rest.find('<').unwrap_or(rest.len());
-            out.extend_from_slice(&rest.as_bytes()[..run]);
-            at += run;
-            continue;
-        };
-        let Some(close) = inside.find('>') else {
-            return Err(Mistake::new("`<` without `>`")
-                .help("write a literal `<` as `<3C>`")
-                .at(at..text.len()));
-        };
-        let name = &inside[..close];
-        let byte = match NAMES.iter().position(|known| *known == name) {
-            Some(code) => u8::try_from(code).ok(),
-            None if name == "DEL" => Some(0x7f),
-            None if name.len() == 2 => u8::from_str_radix(name, 16).ok(),
-            None => None,
-        };
-        let Some(byte) = byte else {
-            return Err(Mistake::new(format!("`<{name}>` names no control character"))
-                .help("write `<STX>`, `<CR>`, or the byte in hex: `<02>`")
-                .at(at..at + close + 2));
-        };
-        out.push(byte);
-        at += close + 2;
-    }
-    Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bad_regular_expression_is_pointed_at() {
-        let mistake = check_regex("^(SCAT|DIST_").unwrap_err();
-        assert!(mistake.message.contains("unclosed group"), "{}", mistake.message);
-        assert_eq!(mistake.at, Some(1..2));
-        assert!(check_regex("^(SCAT|DIST)_").is_ok());
-    }
-
-    #[test]
-    fn a_loinc_code_with_a_wrong_digit_is_told() {
-        for code in ["6690-2", "789-8", "718-7", "33256-9", "71695-1", "21000-5"] {
-            assert_eq!(check_loinc(code), Ok(()), "{code}");
-        }
-        for code in ["6690-3", "6960-2", "6690", "LN-2", "6690-22", "12345678-1", "66\u{e9}0-2"] {
-            assert!(check_loinc(code).is_err(), "{code}");
-        }
-    }
-
-    #[test]
-    fn control_characters_are_written_by_name() {
-        assert_eq!(named_bytes("<STX>a<9F><3C>|"), Ok(vec![2, b'a', 0x9f, b'<', b'|']));
-        assert!(named_bytes("<SXT>").is_err());
-        assert!(named_bytes("a<b").is_err());
-    }
-}
+static CHARSET: Checked = Checked { noun: "a character set such as \"latin-1\"", check: checks::charset };
+static LOINC: Checked = Checked { noun: "a LOINC code such as \"6690-2\"", check: checks::loinc };
+static CAPTURE: Checked = Checked { noun: "the path of a `.cap` file", check: checks::capture };

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod checks;
 mod codes;
 mod compile;
 mod compose;
@@ -17,7 +18,6 @@ mod keys;
 mod library;
 mod link;
 mod place;
-mod places;
 mod plan;
 mod units;
 mod version;

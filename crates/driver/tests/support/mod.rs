@@ -9,7 +9,7 @@
 )]
 
 use jiff::tz::TimeZone;
-use labwire_driver::{Context, Library, Plan};
+use labwire_driver::{Compiled, Context, Library, Plan};
 use labwire_model::{DecodedMessage, Disposition, Kind, Outcome};
 use labwire_schema::{Source, render};
 
@@ -27,6 +27,18 @@ pub fn plan(text: &str) -> Plan {
         compiled.reports.iter().map(|report| render(&report.source, &report.problems)).collect();
     assert_eq!(said, "", "the profile of this test has mistakes");
     compiled.plan.expect("a profile without mistakes has a plan")
+}
+
+/// A profile of a library, which must be there and have no mistake.
+pub fn compiled(library: &Library, id: &str) -> Plan {
+    let compiled = library.compile(id).expect("the profile is there");
+    assert_eq!(said(&compiled), "", "{id} has mistakes");
+    compiled.plan.expect("a profile without mistakes has a plan")
+}
+
+/// All that is said about a profile.
+pub fn said(compiled: &Compiled) -> String {
+    compiled.reports.iter().map(|report| render(&report.source, &report.problems)).collect()
 }
 
 /// Records and segments joined with CR.

@@ -1,22 +1,23 @@
 //! From the effective key tree to a [`Plan`], with everything that no single key can tell: places
 //! that do not fit the protocol, rules that never match, units that are no UCUM.
 
+mod link;
+mod places;
+mod table;
+
 use std::collections::BTreeMap;
 
-use labwire_link::{ErrorMode, Packing, TextReply, Tolerance, Tolerances};
 use labwire_message::Charset;
-use labwire_schema::{Entry, Node, Problem, Source, Tree, missing, suggest};
+use labwire_schema::{Node, Problem, Source, Tree, missing};
 use regex::Regex;
 
+use crate::checks::named_bytes;
 use crate::codes::status_word;
-use crate::keys::{PROFILE, named_bytes};
-use crate::link::{Dialect, LinkSettings};
+use crate::compile::places::{Role, TextNames};
+use crate::keys::PROFILE;
 use crate::place::Rule;
-use crate::places::{Role, TextNames};
-use crate::plan::{
-    Check, KindRule, MessageUse, Places, Plan, Protocol, QueryRule, Rules, Test, TestKind, TextRule,
-};
-use crate::units::common_ucum;
+
+use crate::plan::{Check, KindRule, MessageUse, Places, Plan, Protocol, QueryRule, Rules, TextRule};
 use crate::version::version;
 
 /// Compiles the effective tree. Problems come with the origin of the file that they are in; the
@@ -202,102 +203,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn link(&mut self) -> LinkSettings {
-        let root = self.root;
-        let carrying = Dialect::carrying(self.protocol);
-        let dialect = root.text("link.dialect").and_then(Dialect::from_word);
-        if let (Some(dialect), Some(node)) = (dialect, root.get("link.dialect"))
-            && !carrying.contains(&dialect)
-        {
-            let words: Vec<String> = carrying.iter().map(|fit| format!("\"{}\"", fit.as_str())).collect();
-            self.error(
-                node,
-                format!(
-                    "dialect \"{}\" does not carry protocol \"{}\"",
-                    dialect.as_str(),
-                    self.protocol.as_str()
-                ),
-                format!("write {}", words.join(" or ")),
-            );
-        }
-        let dialect = dialect.unwrap_or(carrying[0]);
-        self.link_keys_fit(dialect);
-        let bytes = |path: &str, default: Vec<u8>| {
-            root.text(path).and_then(|text| named_bytes(text).ok()).unwrap_or(default)
-        };
-        let size = |path: &str| root.integer(path).and_then(|size| usize::try_from(size).ok());
-        let base = LinkSettings::of(dialect);
-        LinkSettings {
-            dialect,
-            strict: root.bool("link.strict").unwrap_or(false),
-            error_mode: root.text("link.error_mode").and_then(|word| match word {
-                "close" => Some(ErrorMode::Close),
-                "resync" => Some(ErrorMode::Resync),
-                _ => None,
-            }),
-            receive_bytes_max: size("link.receive_frame_bytes_max"),
-            send_text_bytes_max: size("link.send_text_bytes_max"),
-            packing: match root.text("link.packing") {
-                Some("message") => Packing::WholeMessage,
-                _ => Packing::RecordPerFrame,
-            },
-            tolerate: self.tolerances(dialect),
-            start: bytes("link.start", base.start),
-            end: bytes("link.end", base.end),
-            handshake: root.bool("link.handshake").unwrap_or(false),
-            reply: match root.text("link.reply") {
-                Some("none") => TextReply::None,
-                _ => TextReply::AckOrNak,
-            },
-        }
-    }
-
-    fn link_keys_fit(&mut self, dialect: Dialect) {
-        for (key, needs) in [
-            ("send_text_bytes_max", Dialect::Lis01),
-            ("packing", Dialect::Lis01),
-            ("start", Dialect::Delimited),
-            ("end", Dialect::Delimited),
-            ("reply", Dialect::Delimited),
-            ("handshake", Dialect::Delimited),
-        ] {
-            if let Some(entry) = self.root.entry(&format!("link.{key}"))
-                && dialect != needs
-            {
-                let problem = Problem::error(
-                    entry.key_span.clone(),
-                    format!("`{key}` has no meaning for dialect \"{}\"", dialect.as_str()),
-                )
-                .help(format!("it belongs to dialect \"{}\"; leave it out", needs.as_str()));
-                self.report(&entry.node, problem);
-            }
-        }
-    }
-
-    fn tolerances(&mut self, dialect: Dialect) -> Tolerances {
-        let mut set = Tolerances::NONE;
-        for node in self.root.list("link.tolerate") {
-            let Some(name) = node.as_text() else { continue };
-            match name.parse::<Tolerance>() {
-                Ok(_) if matches!(dialect, Dialect::Delimited | Dialect::Bci) => self.error(
-                    node,
-                    format!("dialect \"{}\" has no tolerances", dialect.as_str()),
-                    "leave `tolerate` out",
-                ),
-                Ok(tolerance) => set = set.with(tolerance),
-                Err(_) => {
-                    let known = Tolerance::ALL.map(Tolerance::name);
-                    let help = match suggest(name, known) {
-                        Some(meant) => format!("did you mean \"{meant}\"?"),
-                        None => format!("the tolerances are {}", known.join(", ")),
-                    };
-                    self.error(node, format!("unknown tolerance \"{name}\""), help);
-                }
-            }
-        }
-        set
-    }
-
     fn checks(&self) -> Vec<Check> {
         let captures = self.root.list("check").iter().filter_map(|node| node.text("capture"));
         captures.map(|capture| Check { capture: capture.to_owned() }).collect()
@@ -434,82 +339,6 @@ impl<'a> Compiler<'a> {
                 );
                 None
             }
-        }
-    }
-
-    fn tests(&mut self) -> BTreeMap<String, Test> {
-        let mut tests = BTreeMap::new();
-        let Some(node) = self.root.table("tests") else { return tests };
-        for Entry { key, node, .. } in node.entries() {
-            let unit = node.get("unit").and_then(|unit| self.ucum(unit));
-            let mut units: Vec<String> = Vec::new();
-            for item in node.list("units") {
-                let Some(text) = item.as_text().map(str::trim) else { continue };
-                if units.iter().any(|known| known == text) || unit.as_deref() == Some(text) {
-                    self.error(item, format!("unit \"{text}\" is listed twice"), "leave one of them out");
-                } else if unit.is_none() && !self.unit_is_known(text) {
-                    self.error(
-                        item,
-                        format!("no UCUM unit is known for \"{text}\""),
-                        "give the test a `unit`, or the spelling a line under `[units]`",
-                    );
-                }
-                units.push(text.to_owned());
-            }
-            let kind = node.text("kind").and_then(|kind| match kind {
-                "number" => Some(TestKind::Number),
-                "text" => Some(TestKind::Text),
-                "coded" => Some(TestKind::Coded),
-                "titer" => Some(TestKind::Titer),
-                _ => None,
-            });
-            let text = |key: &str| node.text(key).map(str::to_owned);
-            let test = Test {
-                name: text("name").unwrap_or_default(),
-                loinc: text("loinc"),
-                unit,
-                units,
-                lis: text("lis"),
-                kind,
-            };
-            tests.insert(key.clone(), test);
-        }
-        tests
-    }
-
-    fn unit_is_known(&self, sent: &str) -> bool {
-        self.root.table("units").is_some_and(|units| units.entry(sent).is_some())
-            || common_ucum(sent).is_some()
-    }
-
-    fn units(&mut self) -> BTreeMap<String, String> {
-        let mut units = BTreeMap::new();
-        let Some(node) = self.root.table("units") else { return units };
-        for Entry { key, node, .. } in node.entries() {
-            if let Some(ucum) = self.ucum(node) {
-                units.insert(key.trim().to_owned(), ucum);
-            }
-        }
-        units
-    }
-
-    /// A unit that must be UCUM: what is a common spelling of something else is told.
-    fn ucum(&mut self, node: &Node) -> Option<String> {
-        let unit = node.as_text()?;
-        match common_ucum(unit) {
-            Some(ucum) if ucum != unit => {
-                self.error(node, format!("\"{unit}\" is not UCUM"), format!("write \"{ucum}\""));
-                None
-            }
-            None if unit.chars().any(|c| !c.is_ascii_graphic()) => {
-                self.error(
-                    node,
-                    format!("\"{unit}\" is not UCUM, which has neither blanks nor letters beyond ASCII"),
-                    "write what you want to say in braces: \"{cells}/uL\"",
-                );
-                None
-            }
-            _ => Some(unit.to_owned()),
         }
     }
 }

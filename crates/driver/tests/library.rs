@@ -1,0 +1,179 @@
+//! Profiles over profiles.
+
+mod support;
+
+use labwire_driver::{Dialect, Library};
+use labwire_link::{ErrorMode, LinkSettings, Role, Tolerance};
+use labwire_schema::Source;
+use support::{brief, compiled, decode, message, profile, said};
+
+const BASE: &str = r#"
+[specimen]
+id = "O.3"
+[result]
+test = "R.3.4"
+value = "R.4"
+unit = "R.5"
+[tests.GLU]
+name = "Glucose"
+unit = "mg/dL"
+lis = "GLUC"
+[[check]]
+capture = "example/base/results.cap"
+"#;
+
+fn library(files: &[(&str, &str)]) -> Library {
+    let of = |(id, text): &(&str, &str)| ((*id).to_owned(), Source::new(format!("{id}.toml"), *text));
+    Library::empty().with_directory(files.iter().map(of).collect())
+}
+
+fn results(unit: &str) -> Vec<u8> {
+    message(&[r"H|\^&", "P|1", "O|1|S1", &format!("R|1|^^^GLU|98|{unit}"), "L|1|N"])
+}
+
+#[test]
+fn a_profile_that_extends_another_changes_only_what_it_names() {
+    let base = profile("lis02", BASE);
+    let library = library(&[
+        ("example/base", base.as_str()),
+        (
+            "example/site",
+            "schema = 1\nextends = \"example/base\"\n[tests.GLU]\nunit = \"mmol/L\"\n[tests.LAC]\nname = \"Lactate\"\n",
+        ),
+    ]);
+    let site = compiled(&library, "example/site");
+    assert_eq!(site.tests["GLU"].unit.as_deref(), Some("mmol/L"));
+    assert_eq!(site.tests["GLU"].lis.as_deref(), Some("GLUC"), "what is not named stays");
+    assert!(site.tests.contains_key("LAC"));
+    assert!(site.checks.is_empty(), "a capture proves the profile that names it");
+    assert_eq!(brief(&decode(&site, &results("mmol/L"))), ["4 S1 GLU 98 deliver"]);
+    assert_eq!(brief(&decode(&site, &results("mg/dL"))), ["4 S1 GLU 98 unit-mismatch"]);
+    let base = compiled(&library, "example/base");
+    assert_eq!(base.tests["GLU"].unit.as_deref(), Some("mg/dL"), "the one below is not touched");
+    assert_eq!(base.checks.len(), 1);
+}
+
+#[test]
+fn a_directory_overrides_a_shipped_profile_key_by_key_and_what_extends_it_follows() {
+    let base = profile("lis02", BASE);
+    let shipped = library(&[
+        ("example/base", base.as_str()),
+        ("example/other", "schema = 1\nextends = \"example/base\"\n"),
+    ]);
+    let own = Source::new("/etc/drivers/example/base.toml", "schema = 1\n[tests.GLU]\nlis = \"1234\"\n");
+    let site = shipped.clone().with_directory(vec![("example/base".to_owned(), own)]);
+    for id in ["example/base", "example/other"] {
+        assert_eq!(compiled(&site, id).tests["GLU"].lis.as_deref(), Some("1234"), "{id}");
+        assert_eq!(compiled(&shipped, id).tests["GLU"].lis.as_deref(), Some("GLUC"), "{id}");
+    }
+    assert_eq!(site.sources("example/base").len(), 2);
+}
+
+#[test]
+fn a_mistake_is_reported_in_the_file_that_made_it() {
+    let base = profile("lis02", BASE);
+    let library = library(&[("example/base", base.as_str())]).with_directory(vec![(
+        "example/base".to_owned(),
+        Source::new("site.toml", "schema = 1\n[result]\nvalue = \"O.4\"\n[tests.NEW]\nlis = \"N\"\n"),
+    )]);
+    let compiled = library.compile("example/base").unwrap();
+    assert!(compiled.plan.is_none());
+    let said = said(&compiled);
+    assert_eq!(compiled.reports.len(), 1, "{said}");
+    assert!(said.contains("site.toml:3:9"), "{said}");
+    assert!(said.contains("missing key `name` in `tests.NEW`"), "{said}");
+}
+
+#[test]
+fn profiles_that_extend_each_other_are_refused_with_the_whole_circle() {
+    let library = library(&[
+        ("a/one", "schema = 1\nextends = \"a/two\"\n"),
+        ("a/two", "schema = 1\nextends = \"a/three\"\n"),
+        ("a/three", "schema = 1\nextends = \"a/two\"\n"),
+    ]);
+    let compiled = library.compile("a/one").unwrap();
+    assert!(compiled.plan.is_none());
+    assert!(said(&compiled).contains("a/two → a/three → a/two"), "{}", said(&compiled));
+}
+
+#[test]
+fn a_generic_profile_s_hold_is_not_inherited() {
+    let generic = profile("lis02", "").replace("schema = 1", "schema = 1\nno_profile = true");
+    let library = library(&[
+        ("generic/any", generic.as_str()),
+        (
+            "example/own",
+            "schema = 1\nextends = \"generic/any\"\n[specimen]\nid = \"O.3\"\n[result]\ntest = \"R.3.4\"\nvalue = \"R.4\"\nopen_tests = true\n",
+        ),
+    ]);
+    assert_eq!(brief(&decode(&compiled(&library, "example/own"), &results(""))), ["4 S1 GLU 98 deliver"]);
+}
+
+#[test]
+fn the_version_follows_everything_that_can_change_a_result_and_nothing_else() {
+    let version = |text: &str| compiled(&library(&[("example/base", text)]), "example/base").version;
+    let first = version(&profile("lis02", BASE));
+    assert_eq!(first.len(), 8);
+    let commented =
+        format!("# a comment\n{}", profile("lis02", BASE).replace("[result]", "\n\n[result] # here"));
+    assert_eq!(first, version(&commented));
+    assert_eq!(first, version(&profile("lis02", &BASE.replace("results.cap", "other.cap"))));
+    let swapped = BASE.replace("test = \"R.3.4\"\nvalue = \"R.4\"", "value = \"R.4\"\ntest = \"R.3.4\"");
+    assert_ne!(swapped, BASE);
+    assert_eq!(first, version(&profile("lis02", &swapped)));
+    assert_ne!(first, version(&profile("lis02", &BASE.replace("R.4", "R.4.1"))));
+    assert_ne!(first, version(&profile("lis02", &BASE.replace("GLUC", "GLU"))));
+    let named = profile("lis02", BASE).replace("schema = 1", "schema = 1\nversion = \"7\"");
+    assert!(version(&named).starts_with("7+"), "{}", version(&named));
+}
+
+#[test]
+fn who_speaks_is_told_by_the_profile_with_the_most_signs() {
+    let one = profile("lis02", &format!("[identify]\n\"H.5.1\" = '^One'\n{BASE}"));
+    let two = profile("lis02", &format!("[identify]\n\"H.5.1\" = '^One'\n\"O.5.4\" = '^GLU$'\n{BASE}"));
+    let silent = profile("lis02", BASE);
+    let library = library(&[("a/one", one.as_str()), ("a/silent", silent.as_str()), ("b/two", two.as_str())]);
+    let ids =
+        |bytes: &[u8]| -> Vec<String> { library.identify(bytes).into_iter().map(|found| found.id).collect() };
+    assert_eq!(ids(b"H|\\^&|||One^2\rP|1\rO|1|S1||^^^GLU\r"), ["b/two", "a/one"]);
+    assert_eq!(ids(b"H|\\^&|||One^2\rP|1\rO|1|S1||^^^LAC\r"), ["a/one"]);
+    assert_eq!(ids(b"H|\\^&|||Other\r"), Vec::<String>::new());
+    assert_eq!(ids(b"P|1|||One\r"), Vec::<String>::new(), "without a header nobody is recognised");
+    let why = &library.identify(b"H|\\^&|||One^2\rP|1\rO|1|S1||^^^GLU\r")[0].why;
+    assert_eq!(why, &["H.5.1 matches ^One", "O.5.4 matches ^GLU$"]);
+}
+
+#[test]
+fn the_link_of_a_profile_is_the_dialect_s_with_what_the_profile_says() {
+    let rules = format!(
+        "[link]\ntolerate = [\"frame-number-restart\"]\nreceive_frame_bytes_max = 2000000\nstrict = true\n{BASE}"
+    );
+    let text = profile("lis02", &rules);
+    let plan = compiled(&library(&[("a/one", text.as_str())]), "a/one");
+    assert_eq!(plan.link.dialect, Dialect::Lis01);
+    let LinkSettings::Lis01(settings) = plan.link_settings(Role::Host, None, ErrorMode::Resync) else {
+        panic!("not LIS01");
+    };
+    assert!(settings.strict && settings.tolerate.contains(Tolerance::FrameNumberRestart));
+    assert!(settings.tolerate.contains(Tolerance::MissingCrlf), "the dialect's own stay");
+    assert_eq!(settings.error_mode, ErrorMode::Resync);
+    assert!(settings.backlog_bytes_max >= settings.receive_frame_bytes_max);
+    let LinkSettings::Lis01(settings) = plan.link_settings(Role::Instrument, Some(false), ErrorMode::Close)
+    else {
+        panic!("not LIS01");
+    };
+    assert_eq!(
+        (settings.role, settings.strict, settings.error_mode),
+        (Role::Instrument, false, ErrorMode::Close)
+    );
+
+    let hl7 = profile(
+        "hl7",
+        "[link]\nerror_mode = \"resync\"\n[specimen]\nid = \"OBR-3\"\n[result]\ntest = \"OBX-3.1\"\nvalue = \"OBX-5\"\n",
+    );
+    let plan = compiled(&library(&[("a/one", hl7.as_str())]), "a/one");
+    let LinkSettings::Mllp(settings) = plan.link_settings(Role::Host, None, ErrorMode::Close) else {
+        panic!("not MLLP");
+    };
+    assert_eq!(settings.error_mode, ErrorMode::Resync, "the profile knows better than the transport");
+}
