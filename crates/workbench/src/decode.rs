@@ -147,7 +147,7 @@ pub fn decode_with(plan: &Arc<Plan>, why: Vec<String>, file: &File<'_>) -> Decod
     match &body {
         Body::Records(bytes) => decoded.read_text(plan, &context, bytes, 0),
         Body::Wire(entries) => {
-            let is_conversation = format == Format::Capture;
+            let is_conversation = matches!(format, Format::Capture | Format::Packets);
             let mut stream = Vec::new();
             for entry in entries {
                 if let Content::ToHost(bytes) = &entry.content {
@@ -161,10 +161,12 @@ pub fn decode_with(plan: &Arc<Plan>, why: Vec<String>, file: &File<'_>) -> Decod
                     "the last text ends behind its check, without ETX; it was read as if ETX had come";
                 decoded.diagnostics.push(Diagnostic::new("end-added", stream.len() - 1, 0, "", reason));
                 let entry = Entry::to_host(Duration::ZERO, stream);
-                decoded.take_conversation(hear(Arc::clone(plan), file.zone, Timestamp::UNIX_EPOCH, &[entry]));
+                let heard = hear(Arc::clone(plan), file.zone, Timestamp::UNIX_EPOCH, &[entry]);
+                decoded.take_conversation(plan, &context, false, heard);
             } else if is_conversation || plan.link.dialect != Dialect::Lis01 {
                 let started = header.as_ref().map_or(Timestamp::UNIX_EPOCH, |header| header.started);
-                decoded.take_conversation(hear(Arc::clone(plan), file.zone, started, entries));
+                let heard = hear(Arc::clone(plan), file.zone, started, entries);
+                decoded.take_conversation(plan, &context, is_conversation, heard);
             } else {
                 let unframed = unframe(&stream);
                 decoded.diagnostics.extend(unframed.diagnostics);
@@ -182,7 +184,9 @@ fn note_text(line: Option<usize>, text: &str) -> String {
 }
 
 impl Decoded {
-    fn take_conversation(&mut self, heard: Vec<Heard>) {
+    /// Takes what a host heard. Of a dump the end may simply not have been written down, so what
+    /// is there is read like any other message.
+    fn take_conversation(&mut self, plan: &Plan, context: &Context<'_>, is_whole: bool, heard: Vec<Heard>) {
         let mut settled = Vec::new();
         let mut broken = Vec::new();
         for one in heard {
@@ -190,6 +194,9 @@ impl Decoded {
                 Heard::Message { decoded, resolves, .. } => {
                     settled.extend(resolves.map(|resolves| resolves.transmission));
                     self.messages.push(FileMessage { complete: true, decoded });
+                }
+                Heard::Incomplete { raw, .. } if !is_whole => {
+                    self.messages.push(FileMessage { complete: false, decoded: plan.decode(&raw, context) });
                 }
                 Heard::Incomplete { transmission, decoded, .. } => {
                     broken.push((transmission, self.messages.len()));
@@ -248,9 +255,23 @@ impl Decoded {
                 finding.text.clone(),
             ));
         }
-        for message in split.messages {
+        let extents: Vec<_> =
+            split.messages.iter().map(|message| view.part(message.records.clone()).extent()).collect();
+        // Decoding a message tells what was found in it; comments and noise between messages are
+        // in none.
+        for finding in view.findings() {
+            if !extents.iter().any(|extent| extent.contains(&finding.offset)) {
+                self.diagnostics.push(Diagnostic::new(
+                    finding.code,
+                    at + finding.offset,
+                    finding.record,
+                    "",
+                    finding.text.clone(),
+                ));
+            }
+        }
+        for (message, extent) in split.messages.into_iter().zip(extents) {
             let part = view.part(message.records);
-            let extent = part.extent();
             let begins = extent.start;
             let before = part.record(0).map_or(0, |record| record.ordinal() - 1);
             let mut decoded = plan.decode(&bytes[extent], context);
