@@ -158,6 +158,17 @@ fn a_text_whose_check_holds_is_whole_although_the_connection_closed_before_its_e
 }
 
 #[test]
+fn a_unit_that_a_close_completed_is_refused_too_if_its_verdict_is_late() {
+    let mut bench = bci();
+    bench.judge = Judge::Waits;
+    bench.feed("<STX><RS>ci7|<GS>ba");
+    bench.handle(Input::Closed);
+    bench.wait(Duration::from_secs(10));
+    assert_eq!(bench.faults(), ["verdict-late"]);
+    assert_eq!(bench.machine.poll_deadline(), None);
+}
+
+#[test]
 fn a_store_that_cannot_commit_refuses_the_bid() {
     let mut bench = bci();
     bench.handle(Input::Ready(false));

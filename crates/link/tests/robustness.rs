@@ -6,7 +6,7 @@ use labwire_link::{
     DelimitedSettings, ErrorMode, Event, Input, Link, LinkSettings, Lis01Settings, Machine, MllpSettings,
     Role, Token, Tolerance, Tolerances,
 };
-use labwire_testkit::Bench;
+use labwire_testkit::{Bench, Judge};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -220,9 +220,21 @@ fn bytes_behind_an_open_verdict_are_bounded_and_the_excess_is_said() {
 }
 
 #[test]
+fn a_block_that_lost_bytes_to_the_limit_is_never_delivered() {
+    let settings =
+        MllpSettings { backlog_bytes_max: 10, error_mode: ErrorMode::Resync, ..MllpSettings::default() };
+    let mut bench = Bench::new(LinkSettings::Mllp(settings));
+    bench.judge = Judge::Waits;
+    bench.feed("<VT>1<FS><CR>").feed("<VT>abcdefghijklmnop");
+    bench.accept().feed("q<FS><CR><VT>2<FS><CR>");
+    assert_eq!(bench.units(), ["1", "2"]);
+    assert_eq!(bench.fragments(), ["abcdefghi"]);
+}
+
+#[test]
 fn a_machine_with_bytes_behind_an_open_verdict_asks_for_no_more() {
     let mut bench = Bench::new(LinkSettings::Lis01(Lis01Settings::default()));
-    bench.judge = labwire_testkit::Judge::Waits;
+    bench.judge = Judge::Waits;
     bench.feed("<ENQ><STX>1L|1|N<CR><ETX>04<CR><LF>");
     assert!(bench.machine.accepts_input(), "nothing waits yet");
     bench.feed("<EOT>");
@@ -234,7 +246,7 @@ fn a_machine_with_bytes_behind_an_open_verdict_asks_for_no_more() {
 #[test]
 fn what_a_machine_says_of_itself_holds_no_content() {
     let mut bench = Bench::new(LinkSettings::Lis01(Lis01Settings::default()));
-    bench.judge = labwire_testkit::Judge::Waits;
+    bench.judge = Judge::Waits;
     bench.feed("<ENQ><STX>1P|1|SECRET<CR><ETX>80<CR><LF>");
     assert_eq!(bench.units().len(), 1);
     let said = format!("{:?} {:?}", bench.machine, bench.events);
