@@ -4,6 +4,8 @@
 //! lose, flip or damage them, and break. Time is a number that jumps to the next thing that
 //! happens, so a test over hours takes milliseconds and runs the same every time.
 
+#![forbid(unsafe_code)]
+
 mod bench;
 pub mod golden;
 mod names;
