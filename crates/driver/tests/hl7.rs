@@ -263,6 +263,18 @@ fn the_character_set_is_the_profile_s_else_the_message_s() {
 }
 
 #[test]
+fn a_character_set_that_hides_delimiters_is_decoded_before_the_cuts() {
+    // In GB 18030 the second byte of a character may be the one of a delimiter: 0x81 0x7c.
+    let mut bytes = message(&[&format!("{MSH}||||||GB 18030-2000"), "OBR|1||S1"]);
+    bytes.extend_from_slice(b"OBX|1|ST|TITER||a\x81\x7cb||||||F\r");
+    let decoded = decode(&example(), &bytes);
+    assert_eq!(brief(&decoded), ["3 S1 TITER a\u{4e85}b deliver"]);
+    bytes.truncate(bytes.len() - 10);
+    bytes.extend_from_slice(b"\xff||||||F\r");
+    assert_eq!(code(&decode(&example(), &bytes).outcomes[0]), "unreadable");
+}
+
+#[test]
 fn queries_orders_and_acknowledgements_are_told_apart() {
     let ask = message(&[&MSH.replace("ORU^R01", "QRY^Q02"), "QRD|20260302|R|D|1|||RD|S1^x|OTH|||T"]);
     let decoded = decode(&example(), &ask);

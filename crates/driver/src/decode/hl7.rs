@@ -10,9 +10,9 @@ use std::borrow::Cow;
 use labwire_message::{Record, View, hl7::Header};
 use labwire_model::{DecodedMessage, Diagnostic, MessageKind, Query};
 
-use crate::decode::message::{Facts, begin, control_id, identity, says};
+use crate::decode::message::{Facts, begin, control_id, identity, says, says_when};
 use crate::decode::observe::{Standing, observe};
-use crate::decode::scope::{DELETE, Records, owned};
+use crate::decode::scope::{DELETE, Reading, Records, owned};
 use crate::place::Place;
 use crate::plan::{Context, MessageUse, Plan};
 
@@ -33,13 +33,18 @@ enum Led {
     BySpecimen,
 }
 
-pub(crate) fn decode(plan: &Plan, view: &View<'_>, context: &Context<'_>) -> DecodedMessage {
+pub(crate) fn decode(
+    plan: &Plan,
+    view: &View<'_>,
+    reading: Reading,
+    context: &Context<'_>,
+) -> DecodedMessage {
     let mut walk = Walk {
         plan,
         context,
         view: *view,
         message: begin(view),
-        records: Records::new(plan.rules.charset.unwrap_or_default()),
+        records: Records::new(reading),
         facts: Facts::default(),
         led: Led::ByOrder,
         subject: Subject::Message,
@@ -122,11 +127,6 @@ impl<'v> Walk<'_, 'v> {
         self.order_ahead = false;
         self.subject = Subject::Message;
         if let Some(header) = Header::new(record) {
-            if self.plan.rules.charset.is_none()
-                && let Some(charset) = header.charset()
-            {
-                self.records.charset = charset;
-            }
             self.answers |= header.is_acknowledgement();
             self.orders |= matches!(header.message_code(), b"ORM" | b"OML" | b"OMG");
         }
@@ -224,7 +224,8 @@ impl<'v> Walk<'_, 'v> {
         );
         let Notes { patient, specimen, order } = &self.notes;
         outcome.observation.comments = patient.iter().chain(specimen).chain(order).cloned().collect();
-        self.message.distinguishable |= says(self.plan, record, &[14, 19]);
+        self.message.distinguishable |=
+            says(self.plan, record, &[14, 19]) || says_when(self.plan, &self.records);
         self.message.outcomes.push(outcome);
     }
 
@@ -305,9 +306,9 @@ fn structured_numeric<'v>(record: Record<'v>, records: &Records<'v>) -> Option<C
     if !part(3).is_empty() || !part(4).is_empty() {
         return Some(Cow::Borrowed(""));
     }
-    let number = records.charset.decode(part(2)).0;
+    let number = records.reading.charset.decode(part(2)).0;
     match part(1) {
         b"" | b"=" => Some(number),
-        sign => Some(Cow::Owned(format!("{}{number}", records.charset.decode(sign).0))),
+        sign => Some(Cow::Owned(format!("{}{number}", records.reading.charset.decode(sign).0))),
     }
 }

@@ -3,10 +3,10 @@
 use labwire_message::{Record, View};
 use labwire_model::{DecodedMessage, Diagnostic, MessageKind, Query};
 
-use crate::decode::message::{Facts, begin, control_id, identity, says};
+use crate::decode::message::{Facts, begin, control_id, identity, says, says_when};
 use crate::decode::observe::{Standing, observe};
-use crate::decode::scope::{DELETE, Records, owned};
-use crate::place::{Place, Scope};
+use crate::decode::scope::{DELETE, Reading, Records, owned};
+use crate::place::Place;
 use crate::plan::{Context, MessageUse, Plan};
 
 /// Whom a comment speaks of: the nearest record before it that is no comment.
@@ -18,12 +18,17 @@ enum Subject {
     Result,
 }
 
-pub(crate) fn decode(plan: &Plan, view: &View<'_>, context: &Context<'_>) -> DecodedMessage {
+pub(crate) fn decode(
+    plan: &Plan,
+    view: &View<'_>,
+    reading: Reading,
+    context: &Context<'_>,
+) -> DecodedMessage {
     let mut walk = Walk {
         plan,
         context,
         message: begin(view),
-        records: Records::new(plan.rules.charset.unwrap_or_default()),
+        records: Records::new(reading),
         facts: Facts::default(),
         subject: Subject::Message,
         patient_comments: Vec::new(),
@@ -146,20 +151,9 @@ impl<'v> Walk<'_, 'v> {
         );
         outcome.observation.comments =
             self.patient_comments.iter().chain(&self.order_comments).cloned().collect();
-        self.message.distinguishable |= says(self.plan, record, &[12, 13]) || self.timed();
+        self.message.distinguishable |=
+            says(self.plan, record, &[12, 13]) || says_when(self.plan, &self.records);
         self.message.outcomes.push(outcome);
-    }
-
-    /// Whether the profile's own time is there and would be the same in a repeat.
-    fn timed(&self) -> bool {
-        let Some(at) = &self.plan.rules.places.at else { return false };
-        at.places().iter().any(|place| match place {
-            Place::Path(path) => {
-                !self.plan.rules.volatile.contains(&path.whole())
-                    && self.records.text(place).is_some_and(|text| !text.text.trim().is_empty())
-            }
-            Place::Name(_) => false,
-        })
     }
 
     fn comment(&mut self, record: Record<'v>) {

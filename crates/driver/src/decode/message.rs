@@ -95,7 +95,7 @@ pub(crate) fn control_id(
     if plan.rules.volatile.contains(&path) {
         return None;
     }
-    owned(records.charset.decode(header.get(&path)?).0)
+    owned(records.reading.charset.decode(header.get(&path)?).0)
 }
 
 /// Whether any of these fields of a record says something that a repeat of the message would say
@@ -105,5 +105,14 @@ pub(crate) fn says(plan: &Plan, record: Record<'_>, fields: &[u16]) -> bool {
         let path = Path::field(record.name(), *field);
         !plan.rules.volatile.contains(&path)
             && record.get(&path).is_some_and(|raw| !raw.trim_ascii().is_empty())
+    })
+}
+
+/// Whether the profile's own time of the observation is there and would be the same in a repeat.
+pub(crate) fn says_when(plan: &Plan, scope: &dyn Scope) -> bool {
+    let Some(at) = &plan.rules.places.at else { return false };
+    at.places().iter().any(|place| {
+        let volatile = matches!(place, Place::Path(path) if plan.rules.volatile.contains(&path.whole()));
+        !volatile && scope.text(place).is_some_and(|text| !text.text.trim().is_empty())
     })
 }

@@ -6,16 +6,25 @@ use labwire_message::{Charset, Name, Path, Record};
 
 use crate::place::{Place, Scope, Text};
 
+/// How the bytes of a message become text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub(crate) charset: Charset,
+    /// The whole message was turned into UTF-8 before it was cut, because its own character set
+    /// hides delimiters; what could not be decoded is U+FFFD by now.
+    pub(crate) transcoded: bool,
+}
+
 /// The records around an observation, at most one of each name.
 #[derive(Clone, Debug)]
 pub(crate) struct Records<'v> {
-    pub(crate) charset: Charset,
+    pub(crate) reading: Reading,
     slots: Vec<Record<'v>>,
 }
 
 impl<'v> Records<'v> {
-    pub(crate) fn new(charset: Charset) -> Self {
-        Self { charset, slots: Vec::with_capacity(12) }
+    pub(crate) fn new(reading: Reading) -> Self {
+        Self { reading, slots: Vec::with_capacity(12) }
     }
 
     pub(crate) fn set(&mut self, record: Record<'v>) {
@@ -50,13 +59,17 @@ impl<'v> Records<'v> {
     }
 
     fn read(&self, record: Record<'v>, raw: &'v [u8], unescape: bool) -> Text<'v> {
-        if !unescape {
-            let (text, damaged) = self.charset.decode(raw);
-            return Text { text, damaged, odd_escape: false };
-        }
-        let decoded = record.decode(raw);
-        let odd_escape = decoded.kept > 0;
-        let (text, damaged) = decoded.text(self.charset);
+        let Reading { charset, transcoded } = self.reading;
+        let (text, damaged, odd_escape) = if unescape {
+            let decoded = record.decode(raw);
+            let odd_escape = decoded.kept > 0;
+            let (text, damaged) = decoded.text(charset);
+            (text, damaged, odd_escape)
+        } else {
+            let (text, damaged) = charset.decode(raw);
+            (text, damaged, false)
+        };
+        let damaged = damaged || (transcoded && text.contains(char::REPLACEMENT_CHARACTER));
         Text { text, damaged, odd_escape }
     }
 }
