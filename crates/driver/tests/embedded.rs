@@ -1,7 +1,7 @@
 //! The profiles that come with the binary.
 
 use labwire_driver::Library;
-use labwire_schema::render;
+use labwire_schema::{Source, render};
 
 #[test]
 fn every_embedded_profile_compiles_without_a_warning() {
@@ -22,13 +22,21 @@ fn every_embedded_profile_compiles_without_a_warning() {
 
 #[test]
 fn a_generic_profile_is_only_taken_where_no_other_fits() {
-    let first =
-        |message: &[u8]| Library::embedded().identify(message).into_iter().next().map(|found| found.id);
-    let known = "H|\\^&|||c311^1|||||host|RSUPL^REAL|P|1\rL|1|N\r";
-    assert_ne!(first(known.as_bytes()).as_deref(), Some("generic/lis02"));
-    let unknown = "H|\\^&|||Nobody^1|||||host||P|1\rL|1|N\r";
-    assert_eq!(first(unknown.as_bytes()).as_deref(), Some("generic/lis02"));
-    let unknown = "MSH|^~\\&|NOBODY||||20260303||ORU^R01|1|P|2.5.1\r";
-    assert_eq!(first(unknown.as_bytes()).as_deref(), Some("generic/hl7"));
-    assert_eq!(first(b"nothing that anybody knows"), None);
+    let text = r#"
+schema = 1
+analyzer = { vendor = "House", model = "Analyzer", kind = "other", protocol = "lis02" }
+identify = { "H.5.1" = '^Somebody$' }
+specimen = { id = "O.3" }
+result = { test = "R.3.4", value = "R.4" }
+"#;
+    // It has as many signs as the generic one, and its id comes behind in the alphabet.
+    let profile = ("house/analyzer".to_owned(), Source::new("analyzer.toml", text));
+    let library = Library::embedded().with_directory(vec![profile]);
+    let found = |message: &str| -> Vec<String> {
+        library.identify(message.as_bytes()).into_iter().map(|found| found.id).collect()
+    };
+    assert_eq!(found("H|\\^&|||Somebody^1|||||host||P|1\rL|1|N\r"), ["house/analyzer", "generic/lis02"]);
+    assert_eq!(found("H|\\^&|||Nobody^1|||||host||P|1\rL|1|N\r"), ["generic/lis02"]);
+    assert_eq!(found("MSH|^~\\&|NOBODY||||20260303||ORU^R01|1|P|2.5.1\r"), ["generic/hl7"]);
+    assert_eq!(found("nothing that anybody knows"), Vec::<String>::new());
 }
