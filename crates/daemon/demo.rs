@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use labwire_driver::{Dialect, Library, Plan};
 use labwire_engine::{Engine, Handle, Settings, reports};
+use labwire_model::Kind;
 use labwire_schema::Source;
 use labwire_simulate::{Event, Simulator};
-use labwire_sink::LisDatabase;
+use labwire_sink::{Claim, LisDatabase};
 use labwire_transport::{Connection, Peer, PseudoTerminal, Wire};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -32,6 +33,8 @@ use crate::state::show_ledger;
 const CATCH_UP: Duration = Duration::from_secs(15);
 /// How often the LIS looks into its queue.
 const CLAIM_EVERY: Duration = Duration::from_millis(100);
+/// How long a result is the LIS's alone after it was claimed.
+const LEASE: Duration = Duration::from_secs(30);
 /// Pause before an analyzer opens its line again.
 const RECONNECT: Duration = Duration::from_millis(500);
 
@@ -282,8 +285,11 @@ fn consume(lis: &Path, json: bool, stop: &watch::Receiver<bool>, handle: &Handle
     let mut since_stop: Option<std::time::Instant> = None;
     loop {
         let stamp = jiff::Timestamp::now().as_millisecond();
-        let claimed =
-            database.claim("demo", 500, Duration::from_secs(30), stamp).map_err(|error| failed(&error))?;
+        let mut claimed = Vec::new();
+        for kind in [Kind::Patient, Kind::Qc] {
+            let claim = Claim { consumer: "demo", kind, results_max: 500, lease: LEASE, now_ms: stamp };
+            claimed.extend(database.claim(&claim).map_err(|error| failed(&error))?);
+        }
         let ids: Vec<i64> = claimed.iter().map(|result| result.id).collect();
         for result in claimed {
             shown += 1;

@@ -75,6 +75,11 @@ pub(crate) fn replay(arguments: &Replay) -> Outcome {
                     // HL7 replies hold times and ids of their own; control bytes must be the same.
                     surprises += usize::from(expected.len() <= 2 && answer != expected);
                 }
+                Action::Event(event) if event.starts_with("close") => {
+                    // Dropping the line is part of what is replayed; a later step needs a new one.
+                    let _ = wire.shutdown().await;
+                    wire = connect(&arguments.to).await?;
+                }
                 Action::Event(_) => {}
             }
         }

@@ -10,10 +10,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for something that must come before it fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks until the answer is there. Fails the test with `what` after [`PATIENCE`].
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(answer) = ask() {
@@ -25,20 +25,20 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 }
 
 /// An address on the loopback that nobody listens on at this moment.
-pub fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// A site of its own: directory, configuration, stores.
-pub struct Site {
+pub(crate) struct Site {
     directory: tempfile::TempDir,
-    pub admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     connections: String,
     extra: String,
 }
 
 impl Site {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
             admin: free_address(),
@@ -47,36 +47,36 @@ impl Site {
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn lis(&self) -> PathBuf {
+    pub(crate) fn lis(&self) -> PathBuf {
         self.path("lis.db")
     }
 
-    pub fn spool(&self) -> PathBuf {
+    pub(crate) fn spool(&self) -> PathBuf {
         self.path("spool.db")
     }
 
     /// A connection that listens; gives its address.
-    pub fn listen(&mut self, name: &str, driver: &str) -> SocketAddr {
+    pub(crate) fn listen(&mut self, name: &str, driver: &str) -> SocketAddr {
         let address = free_address();
         self.connection(name, driver, &format!("tcp.listen = \"{address}\""));
         address
     }
 
-    pub fn connection(&mut self, name: &str, driver: &str, endpoint: &str) {
+    pub(crate) fn connection(&mut self, name: &str, driver: &str, endpoint: &str) {
         self.connections
             .push_str(&format!("\n[[connection]]\nname = \"{name}\"\ndriver = \"{driver}\"\n{endpoint}\n"));
     }
 
     /// Further lines of the configuration, before the connections.
-    pub fn extra(&mut self, lines: &str) {
+    pub(crate) fn extra(&mut self, lines: &str) {
         self.extra.push_str(lines);
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         let path = self.path("labwire.toml");
         let text = format!(
             "[site]\ntenant = \"test-lab\"\ntime_zone = \"UTC\"\n\n[spool]\npath = \"{}\"\n\n[lis]\nurl = \"sqlite://{}\"\n\n\
@@ -93,12 +93,12 @@ impl Site {
     }
 
     /// Starts the daemon and waits until it is ready.
-    pub fn start(&self) -> Daemon {
+    pub(crate) fn start(&self) -> Daemon {
         self.start_with(Path::new(env!("CARGO_BIN_EXE_labwire")), &[])
     }
 
     /// Starts a given binary with further environment, without waiting.
-    pub fn spawn(&self, binary: &Path, environment: &[(&str, String)]) -> Daemon {
+    pub(crate) fn spawn(&self, binary: &Path, environment: &[(&str, String)]) -> Daemon {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let child = Command::new(binary)
             .args(["run", "--config"])
@@ -112,7 +112,7 @@ impl Site {
         Daemon { child, admin: self.admin }
     }
 
-    pub fn start_with(&self, binary: &Path, environment: &[(&str, String)]) -> Daemon {
+    pub(crate) fn start_with(&self, binary: &Path, environment: &[(&str, String)]) -> Daemon {
         let mut daemon = self.spawn(binary, environment);
         eventually("the daemon to be ready", || {
             if let Some(status) = daemon.child.try_wait().unwrap() {
@@ -123,24 +123,28 @@ impl Site {
         daemon
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
     /// Runs a command of the binary with this site's configuration.
-    pub fn labwire(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn labwire(&self, arguments: &[&str]) -> Output {
         labwire(&[arguments, &["--config", self.config().to_str().unwrap()]].concat())
     }
 
     /// Lines of a command's JSON output.
-    pub fn json(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
         let output = self.labwire(&[arguments, &["--json"]].concat());
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// How often each (specimen, test, value) is in the LIS database.
-    pub fn lis_rows(&self) -> BTreeMap<(String, String, String), u64> {
+    pub(crate) fn lis_rows(&self) -> BTreeMap<(String, String, String), u64> {
         let Ok(lis) = rusqlite::Connection::open_with_flags(
             self.lis(),
             rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -152,19 +156,20 @@ impl Site {
         ) else {
             return BTreeMap::new();
         };
-        let rows = query.query_map([], |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get::<_, i64>(3)?)));
+        let rows =
+            query.query_map([], |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get::<_, i64>(3)?)));
         rows.unwrap().map(Result::unwrap).map(|(key, count)| (key, u64::try_from(count).unwrap())).collect()
     }
 
     /// Waits until the LIS database has so many result rows.
-    pub fn await_lis_rows(&self, rows: u64) {
+    pub(crate) fn await_lis_rows(&self, rows: u64) {
         eventually(&format!("{rows} rows in the LIS database"), || {
             let found: u64 = self.lis_rows().values().sum();
             (found >= rows).then_some(())
         });
     }
 
-    pub fn assert_ledger_balances(&self) {
+    pub(crate) fn assert_ledger_balances(&self) {
         let output = self.labwire(&["ledger", "--check"]);
         assert!(
             output.status.success(),
@@ -176,45 +181,45 @@ impl Site {
 }
 
 /// Runs the binary.
-pub fn labwire(arguments: &[&str]) -> Output {
+pub(crate) fn labwire(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_labwire")).args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
 /// The daemon as a process; killed when dropped.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     admin: SocketAddr,
 }
 
 impl Daemon {
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Whether `/ready` says so.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         http_get(self.admin, "/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
     }
 
     /// SIGKILL, and wait.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM, and the exit code after the drain.
-    pub fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(mut self) -> Option<i32> {
         self.signal("TERM");
         eventually("the daemon to end after SIGTERM", || self.child.try_wait().unwrap()).code()
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
     /// Whether the process has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 }
@@ -227,7 +232,7 @@ impl Drop for Daemon {
 }
 
 /// One HTTP GET; the whole answer.
-pub fn http_get(address: SocketAddr, path: &str) -> Option<String> {
+pub(crate) fn http_get(address: SocketAddr, path: &str) -> Option<String> {
     use std::io::Write as _;
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;

@@ -22,7 +22,6 @@ use labwire_transport::{
     Arrival, Backoff, BackoffSettings, Connection, Endpoint, Listener, Opener, Received, Recorder, Refusal,
     Side,
 };
-use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
@@ -326,8 +325,7 @@ async fn converse(
         out.clear();
         while conversation.session.poll_transmit(&mut out) {}
         if !out.is_empty() && !gone {
-            let written = tokio::time::timeout(WRITE_TIMEOUT, wire.write_all(&out)).await;
-            if !matches!(written, Ok(Ok(()))) {
+            if wire.send(&out, WRITE_TIMEOUT).await.is_err() {
                 conversation.closing = Some("the analyzer does not take our bytes");
             }
         }

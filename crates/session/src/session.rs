@@ -7,17 +7,20 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use labwire_driver::{Context, Plan, Protocol};
-use labwire_link::{self as link, Link, Machine as _, UnitEnd};
+use labwire_link::{self as link, FaultKind, Link, Machine as _, UnitEnd};
+use labwire_message::lis02::Resumption;
 use labwire_message::{Index, Syntax, hl7};
 use labwire_model::{DecodedMessage, MessageKind};
 
 use crate::acknowledge::{ControlIds, Replies};
 use crate::effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
 use crate::reception::{Mark, Reception, RecoveredFrame, Unsettled, hold_incomplete, join};
-use crate::resume::{Relation, relation};
+use crate::resume::{merge, relation};
 
 /// Incomplete messages that a later whole repetition can still settle, per connection.
 const UNSETTLED_MAX: usize = 16;
+/// Name on the link of every reply to a message of the analyzer. Nobody waits to hear of one.
+const REPLY: u64 = 0;
 
 /// The time, as the caller's clocks show it: monotonic for timers, wall for what is written.
 #[derive(Clone, Copy, Debug)]
@@ -178,10 +181,10 @@ impl Session {
     /// The unit could not be made durable, or not in time: the analyzer gets a negative reply, or
     /// silence and a closed line where the dialect has none that makes it repeat.
     pub fn not_persisted(&mut self, now: Now, token: Token) {
-        let Some(pending) = self.pending.take_if(|pending| pending.token == token) else { return };
-        if let Some(mark) = pending.mark {
-            self.reception.undo(mark);
+        if self.pending.as_ref().is_none_or(|pending| pending.token != token) {
+            return;
         }
+        let Some(pending) = self.forget_pending() else { return };
         self.link.handle(now.monotonic, link::Input::Refuse(pending.link_token));
         if pending.replies.is_hl7() {
             self.effects.push_back(Effect::Close("the message could not be stored"));
@@ -189,10 +192,19 @@ impl Session {
         self.take_link_events(now);
     }
 
+    /// A unit that is not acknowledged leaves no trace.
+    fn forget_pending(&mut self) -> Option<Pending> {
+        let pending = self.pending.take()?;
+        if let Some(mark) = pending.mark {
+            self.reception.undo(mark);
+        }
+        Some(pending)
+    }
+
     fn reply(&mut self, now: Now, replies: Replies) {
         let close = replies.closes();
         for payload in replies.build(&mut self.control_ids, now.wall, &self.settings.zone) {
-            self.link.handle(now.monotonic, link::Input::Send { id: 0, message: &payload });
+            self.link.handle(now.monotonic, link::Input::Send { id: REPLY, message: &payload });
         }
         if let Some(reason) = close {
             self.effects.push_back(Effect::Close(reason));
@@ -257,8 +269,16 @@ impl Session {
                     self.reception.append(&bytes, true);
                     self.end_reception();
                 }
-                link::Event::Fault(fault) => self.note(Note::Fault(fault)),
+                link::Event::Fault(fault) => {
+                    // The machine has refused the unit by itself: the analyzer sends it again, so
+                    // a commit that comes yet must not count.
+                    if fault.kind == FaultKind::VerdictLate {
+                        self.forget_pending();
+                    }
+                    self.note(Note::Fault(fault));
+                }
                 link::Event::Tolerated(tolerance) => self.note(Note::Tolerated(tolerance)),
+                link::Event::Sent { id: REPLY } => {}
                 link::Event::Sent { id } => self.note(Note::Sent(id)),
                 link::Event::SendFailed { id, .. } => self.note(Note::SendFailed(id)),
                 link::Event::Desynchronised(reason) => {
@@ -371,9 +391,8 @@ impl Session {
             if settled.contains(&unsettled.transmission) {
                 continue;
             }
-            let (before, after) = (records(&unsettled.identity), records(&decoded.identity));
-            match relation(&before, &after) {
-                Relation::Repeats => {
+            match relation(&unsettled.identity, &decoded.identity) {
+                Resumption::Repeats => {
                     settled.push(unsettled.transmission);
                     let resolves =
                         Resolves { transmission: unsettled.transmission, how: Resolution::Superseded };
@@ -384,20 +403,20 @@ impl Session {
                         previous_reply_received: false,
                     };
                 }
-                Relation::Continues { kept, from } if first && unsettled.last => {
+                Resumption::Continues { kept, from } if first && unsettled.last => {
                     settled.push(unsettled.transmission);
                     let resolves =
                         Resolves { transmission: unsettled.transmission, how: Resolution::Resumed };
-                    let joined = merge(&unsettled.raw, kept, &raw, from);
-                    let decoded = self.decode(&joined);
+                    let raw = merge(&unsettled.raw, kept, &raw, from);
+                    let decoded = self.decode(&raw);
                     return Message {
-                        raw: joined,
+                        raw,
                         decoded,
                         resolves: Some(resolves),
                         previous_reply_received: false,
                     };
                 }
-                Relation::Continues { .. } | Relation::Unrelated => {}
+                Resumption::Continues { .. } | Resumption::Unrelated => {}
             }
         }
         Message { raw, decoded, resolves: None, previous_reply_received: false }
@@ -462,19 +481,4 @@ impl Session {
         };
         (pending, Persist { token, transmission, frame, completes, carry: None })
     }
-}
-
-/// Records of a text, without terminators and empty lines.
-fn records(text: &[u8]) -> Vec<&[u8]> {
-    text.split(|byte| matches!(byte, b'\r' | b'\n')).filter(|record| !record.is_empty()).collect()
-}
-
-fn merge(incomplete: &[u8], kept: usize, complete: &[u8], from: usize) -> Vec<u8> {
-    let (before, after) = (records(incomplete), records(complete));
-    let mut text = Vec::with_capacity(incomplete.len() + complete.len());
-    for record in before.iter().take(kept).chain(after.iter().skip(from)) {
-        text.extend_from_slice(record);
-        text.push(b'\r');
-    }
-    text
 }
