@@ -21,6 +21,8 @@ use crate::resume::{merge, relation};
 const UNSETTLED_MAX: usize = 16;
 /// Name on the link of every reply to a message of the analyzer. Nobody waits to hear of one.
 const REPLY: u64 = 0;
+/// Name on the link of every reply to a message of the analyzer. Nobody waits to hear of one.
+const REPLY: u64 = 0;
 
 /// The time, as the caller's clocks show it: monotonic for timers, wall for what is written.
 #[derive(Clone, Copy, Debug)]
@@ -278,6 +280,7 @@ impl Session {
                     self.note(Note::Fault(fault));
                 }
                 link::Event::Tolerated(tolerance) => self.note(Note::Tolerated(tolerance)),
+                link::Event::Sent { id: REPLY } => {}
                 link::Event::Sent { id: REPLY } => {}
                 link::Event::Sent { id } => self.note(Note::Sent(id)),
                 link::Event::SendFailed { id, .. } => self.note(Note::SendFailed(id)),
