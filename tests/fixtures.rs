@@ -4,6 +4,9 @@
 //! `UPDATE_GOLDEN=1 cargo test --test fixtures` rewrites the expected lines. Read the difference
 //! before it is committed: an expected file that holds a wrong value is worse than none.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::panic, reason = "a test stops at the first surprise")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
