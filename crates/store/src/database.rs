@@ -249,6 +249,7 @@ pub(crate) fn open_for_writing(path: &Path, options: &Options) -> Result<Connect
         .map_err(|error| opening(&error))?;
     if clean == 0 {
         verify(&connection)?;
+        settle_log(&connection)?;
     }
     connection
         .execute("UPDATE meta SET value = 0 WHERE key = 'clean'", [])
@@ -288,15 +289,27 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
         .map_err(|error| opening(&error))
 }
 
-/// Opens the spool again after an I/O error and proves that it holds: what the page cache shows is
-/// not what the disk has after a failed fsync, so everything in the log is written anew into the
-/// database and synced, and a commit is made. Never creates a file.
+/// Writes everything in the log anew into the database, syncs it and starts the log afresh. What
+/// the page cache shows of a log is not what the disk has after a failed fsync, and a commit behind
+/// a hole in the log is lost with it.
+fn settle_log(connection: &Connection) -> Result<(), StoreError> {
+    match checkpoint(connection, Checkpoint::Truncate) {
+        Ok(Progress::Complete) => Ok(()),
+        Ok(Progress::ReaderInTheWay) => {
+            Err(StoreError::Latched { reason: "a reader keeps the log from being settled".to_owned() })
+        }
+        Err(error) => Err(StoreError::Latched { reason: format!("settling the log: {error}") }),
+    }
+}
+
+/// Opens the spool again after an I/O error and proves that it holds: it reads back, its log can
+/// be settled, and it takes a commit. Never creates a file.
 pub(crate) fn reopen(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let connection = open(path)?;
     check_file(&connection, path, Some(&options.tenant))?;
     configure(&connection, options).map_err(|error| opening(&error))?;
     verify(&connection)?;
-    checkpoint(&connection, Checkpoint::Truncate).map_err(|error| opening(&error))?;
+    settle_log(&connection)?;
     connection
         .execute("UPDATE meta SET value = 0 WHERE key = 'clean'", [])
         .map_err(|error| opening(&error))?;
@@ -331,17 +344,27 @@ pub(crate) enum Checkpoint {
     Truncate,
 }
 
-/// Moves the log into the database. A reader in the way is no error: the log grows until the next.
-pub(crate) fn checkpoint(connection: &Connection, how: Checkpoint) -> rusqlite::Result<()> {
+/// How far a checkpoint came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// To the end of what was asked.
+    Complete,
+    /// Not all of it; the log grows until the next.
+    ReaderInTheWay,
+}
+
+/// Moves the log into the database.
+pub(crate) fn checkpoint(connection: &Connection, how: Checkpoint) -> rusqlite::Result<Progress> {
     let statement = match how {
         Checkpoint::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
         Checkpoint::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
     };
-    connection.query_row(statement, [], |_| Ok(()))
+    let busy: bool = connection.query_row(statement, [], |row| row.get(0))?;
+    Ok(if busy { Progress::ReaderInTheWay } else { Progress::Complete })
 }
 
 /// Ends a spool cleanly: the next opening need not read it all.
 pub(crate) fn close(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("UPDATE meta SET value = 1 WHERE key = 'clean'", [])?;
-    checkpoint(connection, Checkpoint::Truncate)
+    checkpoint(connection, Checkpoint::Truncate).map(drop)
 }

@@ -19,11 +19,13 @@
 
 #![forbid(unsafe_code)]
 
+mod browse;
 mod database;
 mod delivery;
 mod error;
 mod fault;
 mod incomplete;
+mod inspect;
 mod ledger;
 mod lock;
 mod persist;
@@ -31,6 +33,7 @@ mod quarantine;
 mod read;
 mod record;
 mod recount;
+mod rows;
 pub mod sabotage;
 mod seal;
 mod spool;
@@ -42,9 +45,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use browse::ROWS_DEFAULT;
 pub use error::StoreError;
 pub use ledger::{Account, Ledger, LedgerDifference, LedgerLine, Standing};
-pub use read::{BATCH_RAW_BYTES_MAX, ROWS_DEFAULT, Reader};
+pub use read::{BATCH_RAW_BYTES_MAX, Reader};
 pub use record::{
     CloseIncomplete, Closed, Decision, Filed, FrameRecord, Fresh, MessageId, MessageRecord, Persist,
     Persisted, Resolution, Resolves, Stamp, Tally,

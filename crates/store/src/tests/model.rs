@@ -414,7 +414,7 @@ fn compare(bench: &Bench, oracle: &Oracle) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_history_reads_back_as_a_plain_list_would_have_it(steps in proptest::collection::vec(step(), 1..40)) {
