@@ -368,3 +368,45 @@ pub(crate) fn close(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("UPDATE meta SET value = 1 WHERE key = 'clean'", [])?;
     checkpoint(connection, Checkpoint::Truncate).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_a_reader_keeps_from_being_written_anew_is_not_trusted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spool.db");
+        let writer = open_for_writing(&path, &Options::new("lab", Vec::new())).unwrap();
+        writer.busy_timeout(Duration::ZERO).unwrap();
+        let reader = open_for_reading(&path).unwrap();
+        let snapshot = reader.unchecked_transaction().unwrap();
+        known_sinks(&snapshot).unwrap();
+        writer.execute("UPDATE meta SET value = 0 WHERE key = 'clean'", []).unwrap();
+        assert!(matches!(settle_log(&writer), Err(StoreError::Latched { .. })));
+        drop(snapshot);
+        assert_eq!(settle_log(&writer), Ok(()));
+        let mut log = path.into_os_string();
+        log.push("-wal");
+        assert_eq!(std::fs::metadata(log).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn the_writer_syncs_every_commit_and_a_reader_cannot_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spool.db");
+        let writer = open_for_writing(&path, &Options::new("lab", Vec::new())).unwrap();
+        let number = |name: &str| writer.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(number("synchronous"), 2, "FULL");
+        assert_eq!(number("wal_autocheckpoint"), 0, "the writer moves the log and sees the errors");
+        let mode: String = writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+        let reader = open_for_reading(&path).unwrap();
+        assert!(reader.execute("DELETE FROM meta", []).is_err());
+    }
+
+    #[test]
+    fn the_linked_sqlite_is_one_that_keeps_its_log() {
+        check_sqlite().unwrap();
+    }
+}

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row};
 use crate::lock::Lock;
 use crate::persist::decoded_of;
 use crate::rows::{BODIES, BODIES_AT, MESSAGE, RawMessage, failed, frame_of};
-use crate::seal::{signed, unsigned};
+use crate::seal::unsigned;
 use crate::standing::{self, Facts};
 use crate::transaction::numbers_of;
 use crate::view::{
@@ -59,10 +59,11 @@ impl Reader {
         Ok(last.map_or(0, |last| unsigned(last).saturating_add(1)))
     }
 
-    /// Receptions that had not ended, for the session to go on with or close.
+    /// Receptions that had not ended, for the session to go on with or close. One with a damaged
+    /// frame stays in the spool as it is and is told to the log; the others are given.
     ///
     /// # Errors
-    /// As every read.
+    /// [`StoreError::Failed`].
     pub fn open_transmissions(&self) -> Result<Vec<OpenTransmission>, StoreError> {
         let mut statement = self
             .sql
@@ -73,28 +74,40 @@ impl Reader {
             .map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         let mut found: Vec<OpenTransmission> = Vec::new();
+        let mut damaged: Vec<(String, u64)> = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let connection: String = row.get(0).map_err(failed)?;
             let number: i64 = row.get(1).map_err(failed)?;
-            let frame = frame_of(row, &connection, number)?;
+            let transmission = unsigned(number);
+            let frame = match frame_of(row, &connection, number) {
+                Ok(frame) => frame,
+                Err(error @ StoreError::Failed { .. }) => return Err(error),
+                Err(error) => {
+                    tell_damage(&error);
+                    damaged.push((connection, transmission));
+                    continue;
+                }
+            };
             match found.last_mut() {
-                Some(last) if last.connection == connection && signed(last.transmission) == number => {
+                Some(last) if last.connection == connection && last.transmission == transmission => {
                     last.frames.push(frame);
                 }
-                _ => found.push(OpenTransmission {
-                    connection,
-                    transmission: unsigned(number),
-                    frames: vec![frame],
-                }),
+                _ => found.push(OpenTransmission { connection, transmission, frames: vec![frame] }),
             }
         }
+        found.retain(|open| {
+            !damaged
+                .iter()
+                .any(|(connection, number)| *connection == open.connection && *number == open.transmission)
+        });
         Ok(found)
     }
 
-    /// Incomplete messages of a connection that a later message may still settle, oldest first.
+    /// Incomplete messages of a connection that a later message may still settle, oldest first. A
+    /// damaged one is told to the log and left out.
     ///
     /// # Errors
-    /// As every read.
+    /// [`StoreError::Failed`].
     pub fn incompletes(&self, connection: &str) -> Result<Vec<IncompleteMessage>, StoreError> {
         let mut statement = self
             .sql
@@ -109,7 +122,14 @@ impl Reader {
         let mut rows = statement.query([connection]).map_err(failed)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
-            let message = RawMessage::read(row)?;
+            let message = match RawMessage::read(row) {
+                Ok(message) => message,
+                Err(error @ StoreError::Failed { .. }) => return Err(error),
+                Err(error) => {
+                    tell_damage(&error);
+                    continue;
+                }
+            };
             found.push(IncompleteMessage {
                 id: message.id,
                 connection: message.connection,
@@ -246,4 +266,9 @@ impl Reader {
             .map_err(failed)?;
         Ok(standing::message_state(&facts, &at_sinks))
     }
+}
+
+/// The error names table and row and holds no patient data.
+fn tell_damage(error: &StoreError) {
+    tracing::error!(event = "spool_record_damaged", %error, "it stays in the spool for a person to look at");
 }

@@ -409,19 +409,30 @@ fn a_damaged_record_is_named_and_its_neighbours_are_delivered() {
     for number in 0..3 {
         send(&bench, number).unwrap();
     }
-    bench.persist(part(7, frame(Some(1), "H"))).unwrap();
+    for transmission in [7, 8] {
+        bench.persist(part(transmission, frame(Some(1), "H"))).unwrap();
+        bench.persist(part(transmission, frame(Some(2), "P"))).unwrap();
+    }
+    bench.close(broken_off(9, results("torn", &[hold("incomplete")]), 0));
+    bench.close(broken_off(10, results("torn too", &[hold("incomplete")]), 0));
     bench.spool = None;
     let sql = rusqlite::Connection::open(bench.path()).unwrap();
     sql.execute("UPDATE message SET raw = x'6d39' WHERE transmission = 1", []).unwrap();
-    sql.execute("UPDATE frame SET wall_ms = 5", []).unwrap();
+    sql.execute("UPDATE message SET decoded = x'7b7d' WHERE transmission = 9", []).unwrap();
+    sql.execute("UPDATE frame SET wall_ms = 5 WHERE transmission = 7 AND number = 2", []).unwrap();
     drop(sql);
     bench.open();
     let reader = bench.reader();
     let batch = reader.next_batch("lis", 10).unwrap();
     let raws: Vec<_> = batch.deliveries.iter().map(|delivery| delivery.raw.clone()).collect();
-    assert_eq!(raws, [b"m0".to_vec(), b"m2".to_vec()]);
-    assert_eq!(batch.damaged.len(), 1);
+    assert_eq!(raws, [b"m0".to_vec(), b"m2".to_vec(), b"torn too".to_vec()]);
+    assert_eq!(batch.damaged.len(), 2);
     let damage: Vec<_> = reader.verify().unwrap().iter().map(|damage| (damage.table, damage.row)).collect();
-    assert_eq!(damage, [("frame", 1), ("message", 2)]);
-    assert_eq!(reader.open_transmissions().unwrap_err().code(), "damaged");
+    assert_eq!(damage, [("frame", 2), ("message", 2), ("message", 4)]);
+    let open: Vec<u64> = reader.open_transmissions().unwrap().iter().map(|open| open.transmission).collect();
+    assert_eq!(open, [8], "the torn reception with a damaged frame stays as it is");
+    let incompletes: Vec<u64> =
+        reader.incompletes("a").unwrap().iter().map(|incomplete| incomplete.transmission).collect();
+    assert_eq!(incompletes, [10]);
+    assert_eq!(reader.status().unwrap().open_frames, 4);
 }
