@@ -50,12 +50,10 @@ impl<'v> Records<'v> {
         self.slots.iter().find(|slot| slot.name() == name).copied()
     }
 
-    fn part(&self, path: &Path, unescape: bool) -> Option<Text<'v>> {
+    /// The raw bytes of a part, and the record that they lie in.
+    fn raw(&self, path: &Path) -> Option<(Record<'v>, &'v [u8])> {
         let record = self.record(path.record)?;
-        let raw = record.get(path)?;
-        // H.2 and MSH-2 hold the delimiters themselves.
-        let literal = record.is_header() && path.field <= 2;
-        Some(self.read(record, raw, unescape && !literal))
+        Some((record, record.get(path)?))
     }
 
     fn read(&self, record: Record<'v>, raw: &'v [u8], unescape: bool) -> Text<'v> {
@@ -80,18 +78,22 @@ pub(crate) const DELETE: &[u8] = b"\"\"";
 impl Scope for Records<'_> {
     fn text(&self, place: &Place) -> Option<Text<'_>> {
         let Place::Path(path) = place else { return None };
-        let raw = self.record(path.record)?.get(path)?;
-        if raw.is_empty() || raw == DELETE { None } else { self.part(path, true) }
+        let (record, raw) = self.raw(path)?;
+        // H.2 and MSH-2 hold the delimiters themselves.
+        let literal = record.is_header() && path.field <= 2;
+        (!raw.is_empty() && raw != DELETE).then(|| self.read(record, raw, !literal))
     }
 
     fn verbatim(&self, place: &Place) -> Option<Text<'_>> {
         let Place::Path(path) = place else { return None };
-        self.part(path, false).filter(|part| part.text.as_bytes() != DELETE)
+        let (record, raw) = self.raw(path)?;
+        (raw != DELETE).then(|| self.read(record, raw, false))
     }
 
     fn whole(&self, place: &Place) -> Option<Text<'_>> {
         let Place::Path(path) = place else { return None };
-        self.part(&path.whole(), false)
+        let (record, raw) = self.raw(&path.whole())?;
+        Some(self.read(record, raw, false))
     }
 
     fn each_repeat(&self, place: &Place, take: &mut dyn FnMut(Text<'_>)) {
