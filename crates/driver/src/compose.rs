@@ -4,7 +4,32 @@
 use labwire_message::{Charset, Path};
 
 use crate::place::{Place, Selector};
-use crate::plan::{MessageUse, Part, Plan, TextRule};
+use crate::plan::{MessageUse, Plan, TextRule};
+
+/// A part of an observation or a query that a profile has a place for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `[specimen] id`
+    Specimen,
+    /// `[patient] id`
+    Patient,
+    /// `[result] test`
+    Test,
+    /// `[result] value`
+    Value,
+    /// `[result] unit`
+    Unit,
+    /// `[result] flags`
+    Flags,
+    /// `[result] status`
+    Status,
+    /// `[result] range`
+    Range,
+    /// `[result] at`
+    At,
+    /// `[query] id`
+    Query,
+}
 
 /// Where a part stands and what is cut out of the text there.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +83,20 @@ impl Plan {
             Part::Query => self.rules.query.as_ref().map(|query| &query.id),
         };
         selector.map(recipe)
+    }
+
+    /// The regular expressions that recognise quality control: place and pattern, of `when` or of
+    /// the first of `any`.
+    #[must_use]
+    pub fn qc_signs(&self) -> Vec<(&Place, &str)> {
+        let Some(filter) = &self.rules.qc else { return Vec::new() };
+        filter
+            .when
+            .iter()
+            .chain(filter.any.first())
+            .flat_map(|condition| condition.terms.iter())
+            .map(|(place, pattern)| (place, pattern.as_str()))
+            .collect()
     }
 
     /// The signs by which the analyzer is recognised: place and regular expression, no place where

@@ -22,12 +22,12 @@ mod plan;
 mod units;
 mod version;
 
-pub use compose::{Recipe, TextShape};
+pub use compose::{Part, Recipe, TextShape};
 pub use document::{json_schema, reference_markdown};
 pub use library::{Compiled, Identified, Library, Report};
 pub use link::{Dialect, LinkSettings};
 pub use place::Place;
-pub use plan::{Check, Context, Part, Plan, Protocol, Test, TestKind};
+pub use plan::{Check, Context, Plan, Protocol, Test, TestKind};
 
 /// What [`Report`] and [`Library::compile_source`] speak of.
 pub use labwire_schema::{Problem, Source};

@@ -8,7 +8,7 @@ use labwire_model::ObservationStatus;
 use regex::Regex;
 
 use crate::link::LinkSettings;
-use crate::place::{Condition, Filter, Place, Rule, Selector};
+use crate::place::{Condition, Filter, Rule, Selector};
 
 /// How messages are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -207,65 +207,4 @@ pub(crate) enum TextRule {
     Rows { fields: Vec<(String, Regex)>, row: Regex },
     /// Fields that begin with a tag.
     Tagged { separator: Vec<u8>, record: Vec<u8>, tag_length: usize, row: Option<String> },
-}
-
-/// What a place in the profile is for. Names a selector for who composes messages from a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// `[specimen] id`
-    Specimen,
-    /// `[patient] id`
-    Patient,
-    /// `[result] test`
-    Test,
-    /// `[result] value`
-    Value,
-    /// `[result] unit`
-    Unit,
-    /// `[result] flags`
-    Flags,
-    /// `[result] status`
-    Status,
-    /// `[result] range`
-    Range,
-    /// `[result] at`
-    At,
-    /// `[query] id`
-    Query,
-}
-
-impl Plan {
-    /// The places that the profile reads a part from, in its order of preference; none where it
-    /// does not say.
-    #[must_use]
-    pub fn places(&self, part: Part) -> &[Place] {
-        let places = &self.rules.places;
-        let selector = match part {
-            Part::Specimen => &places.specimen,
-            Part::Patient => &places.patient,
-            Part::Test => &places.test,
-            Part::Value => &places.value,
-            Part::Unit => &places.unit,
-            Part::Flags => &places.flags,
-            Part::Status => &places.status,
-            Part::Range => &places.range,
-            Part::At => &places.at,
-            Part::Query => return self.rules.query.as_ref().map_or(&[], |query| query.id.places()),
-        };
-        selector.as_ref().map_or(&[], Selector::places)
-    }
-
-    /// The regular expressions that recognise quality control: place and pattern, of `when` or of
-    /// the first of `any`. For who composes messages from a plan.
-    #[must_use]
-    pub fn qc_signs(&self) -> Vec<(&Place, &str)> {
-        let Some(filter) = &self.rules.qc else { return Vec::new() };
-        filter
-            .when
-            .iter()
-            .chain(filter.any.first())
-            .flat_map(|condition| condition.terms.iter())
-            .map(|(place, pattern)| (place, pattern.as_str()))
-            .collect()
-    }
 }
