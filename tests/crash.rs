@@ -14,7 +14,7 @@ mod analyzer;
 mod exit;
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,13 +91,19 @@ fn settings(seed: u64) -> Settings {
     settings
 }
 
-async fn run_analyzer(
-    mut simulator: Simulator,
-    line: Line,
-    mut starts: watch::Receiver<u64>,
-    mut stop: watch::Receiver<bool>,
-    count: Arc<AtomicU64>,
-) -> Books {
+/// What an analyzer has to do with the rest of the campaign.
+#[derive(Clone)]
+struct Orders {
+    /// Odd while somebody holds the other end of the serial line, which does not tell by itself.
+    host: watch::Receiver<u64>,
+    /// The even number on which the serial analyzer rests: it writes nothing until the next one.
+    resting_on: Arc<AtomicU64>,
+    stop: watch::Receiver<bool>,
+    acknowledged: Arc<AtomicU64>,
+}
+
+async fn run_analyzer(mut simulator: Simulator, line: Line, orders: Orders) -> Books {
+    let Orders { mut host, resting_on, mut stop, acknowledged } = orders;
     let origin = Instant::now();
     let mut books = Books::default();
     let target = match &line {
@@ -117,17 +123,25 @@ async fn run_analyzer(
             sleep(PAUSE).await;
             continue;
         };
-        starts.mark_unchanged();
+        if target.is_none() {
+            let number = *host.borrow_and_update();
+            if number % 2 == 0 {
+                resting_on.store(number, Ordering::Relaxed);
+                tokio::select! {
+                    _ = host.changed() => continue,
+                    _ = stop.wait_for(|stop| *stop) => break,
+                }
+            }
+        }
         let living = analyzer::live(&mut simulator, wire, origin, |event| {
             if let Event::Acknowledged(message) = event {
-                count.fetch_add(1, Ordering::Relaxed);
+                acknowledged.fetch_add(1, Ordering::Relaxed);
                 books.acknowledged.push(message);
             }
         });
         tokio::select! {
             _ = living => {}
-            // A serial line does not tell that the host has gone; somebody at the bench does.
-            _ = starts.changed(), if target.is_none() => {}
+            _ = host.changed(), if target.is_none() => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
         simulator.step(origin.elapsed(), Input::Closed);
@@ -154,15 +168,17 @@ struct Verdict {
     twice: Vec<String>,
     /// Rows that nobody sent.
     foreign: Vec<String>,
+    /// What the spool knows of the first lost specimen.
+    evidence: Vec<String>,
 }
 
 impl Verdict {
     fn assert_nothing_lost_or_doubled(&self) {
         assert!(
             self.lost.is_empty(),
-            "acknowledged and lost: {} e.g. {:?}",
-            self.lost.len(),
-            self.lost.first()
+            "acknowledged and lost: {:?}\nthe spool knows:\n{}",
+            self.lost,
+            self.evidence.join("\n")
         );
         assert!(self.twice.is_empty(), "filed twice: {} e.g. {:?}", self.twice.len(), self.twice.first());
         assert!(
@@ -180,9 +196,16 @@ fn campaign(binary: &Path, seed: u64, kills: u64, acknowledged: u64, death: &Dea
     let library = Library::embedded();
     let (lis01, mllp) = (plans(&library, Dialect::Lis01), plans(&library, Dialect::Mllp));
     let mut site = Site::new();
-    let (started, starts) = watch::channel(0_u64);
+    let (host_changes, host) = watch::channel(0_u64);
     let (stop, stopped) = watch::channel(false);
     let count = Arc::new(AtomicU64::new(0));
+    let resting_on = Arc::new(AtomicU64::new(u64::MAX));
+    let orders = Orders {
+        host,
+        resting_on: Arc::clone(&resting_on),
+        stop: stopped,
+        acknowledged: Arc::clone(&count),
+    };
     let mut lines = Vec::new();
     for (number, plan) in lis01.iter().chain(&mllp).enumerate() {
         let address = site.listen(&format!("tcp-{number}"), &plan.id);
@@ -192,7 +215,6 @@ fn campaign(binary: &Path, seed: u64, kills: u64, acknowledged: u64, death: &Dea
         let _guard = runtime.enter();
         PseudoTerminal::open().unwrap()
     };
-    // A killed process leaves the exclusive use of the line behind, which a real port would forget.
     let far_end = std::fs::OpenOptions::new().read(true).write(true).open(terminal.path()).unwrap();
     site.connection(
         "serial",
@@ -208,7 +230,7 @@ fn campaign(binary: &Path, seed: u64, kills: u64, acknowledged: u64, death: &Dea
             let simulator =
                 Simulator::new(plan, seed.wrapping_mul(1_000).wrapping_add(number), settings(number))
                     .unwrap();
-            runtime.spawn(run_analyzer(simulator, line, starts.clone(), stopped.clone(), Arc::clone(&count)))
+            runtime.spawn(run_analyzer(simulator, line, orders.clone()))
         })
         .collect();
 
@@ -219,30 +241,32 @@ fn campaign(binary: &Path, seed: u64, kills: u64, acknowledged: u64, death: &Dea
             Death::Kill => Vec::new(),
             Death::Planted(fault) => vec![(labwire_store::sabotage::VARIABLE, fault(&mut chance))],
         };
+        // A port that nobody holds open keeps neither bytes nor its exclusive use; this one does.
+        let even = *host_changes.borrow();
+        eventually("the serial analyzer to rest", || (resting_on.load(Ordering::Relaxed) == even).then_some(()));
         rustix::termios::ioctl_tiocnxcl(&far_end).unwrap();
+        rustix::termios::tcflush(&far_end, rustix::termios::QueueSelector::IOFlush).unwrap();
         let mut daemon = site.spawn(binary, &environment);
+        eventually("the daemon to be ready", || {
+            let ended = daemon.has_ended();
+            assert!(!ended || matches!(death, Death::Planted(_)), "the daemon ended by itself:\n{}", site.log());
+            (ended || daemon.is_ready()).then_some(())
+        });
+        host_changes.send_modify(|number| *number += 1);
         match death {
             Death::Kill => {
-                eventually("the daemon to be ready", || {
-                    assert!(!daemon.has_ended(), "the daemon ended by itself:\n{}", site.log());
-                    daemon.is_ready().then_some(())
-                });
-                started.send_modify(|starts| *starts += 1);
                 // The time is the experiment, not a wait for something.
                 std::thread::sleep(Duration::from_millis(20 + chance.below(160)));
                 daemon.kill();
             }
-            Death::Planted(_) => {
-                started.send_modify(|starts| *starts += 1);
-                eventually("the planted crash", || daemon.has_ended().then_some(()));
-            }
+            Death::Planted(_) => eventually("the planted crash", || daemon.has_ended().then_some(())),
         }
+        host_changes.send_modify(|number| *number += 1);
         deaths += 1;
     }
 
     let _ = stop.send(true);
     let books = runtime.block_on(books_of(analyzers));
-    rustix::termios::ioctl_tiocnxcl(&far_end).unwrap();
     let daemon = site.start();
     eventually("everything to be delivered", || {
         let sinks = site.json(&["status"]);
@@ -250,7 +274,7 @@ fn campaign(binary: &Path, seed: u64, kills: u64, acknowledged: u64, death: &Dea
     });
     assert_eq!(daemon.stop(), Some(0), "the last daemon drains and ends well:\n{}", site.log());
     site.assert_ledger_balances();
-    judge(deaths, &books, &site.lis_rows())
+    judge(deaths, &books, &site)
 }
 
 async fn books_of(tasks: Vec<tokio::task::JoinHandle<Books>>) -> Vec<Books> {
@@ -261,11 +285,39 @@ async fn books_of(tasks: Vec<tokio::task::JoinHandle<Books>>) -> Vec<Books> {
     books
 }
 
-fn judge(kills: u64, books: &[Books], rows: &BTreeMap<(String, String, String), u64>) -> Verdict {
+/// The stored messages that speak of a specimen.
+fn evidence(site: &Site, specimen_id: &str) -> Vec<String> {
+    let spool = rusqlite::Connection::open(site.spool()).unwrap();
+    let mut query = spool
+        .prepare(
+            "select sequence, connection, transmission, kind, state, coalesce(duplicate_of, 0), cast(raw as text),
+               (select group_concat(code) from quarantine where quarantine.message = message.id)
+             from message where instr(cast(raw as text), ?1) > 0 order by id",
+        )
+        .unwrap();
+    let rows = query.query_map([specimen_id], |row| {
+        Ok(format!(
+            "{} {} transmission {} {} {} duplicate of {} held {:?}\n  {:?}",
+            row.get::<_, i64>(0)?,
+            row.get::<_, String>(1)?,
+            row.get::<_, i64>(2)?,
+            row.get::<_, String>(3)?,
+            row.get::<_, String>(4)?,
+            row.get::<_, i64>(5)?,
+            row.get::<_, Option<String>>(7)?,
+            row.get::<_, String>(6)?,
+        ))
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+fn judge(kills: u64, books: &[Books], site: &Site) -> Verdict {
+    let rows = &site.lis_rows();
     let key = |message: &Message, test: &str, value: &str| {
         (message.specimen_id.clone(), test.to_owned(), value.to_owned())
     };
-    let mut verdict = Verdict { kills, acknowledged: 0, lost: vec![], twice: vec![], foreign: vec![] };
+    let mut verdict =
+        Verdict { kills, acknowledged: 0, lost: vec![], twice: vec![], foreign: vec![], evidence: vec![] };
     let mut sent = BTreeSet::new();
     for book in books {
         verdict.acknowledged += book.acknowledged.len() as u64;
@@ -273,6 +325,9 @@ fn judge(kills: u64, books: &[Books], rows: &BTreeMap<(String, String, String), 
             for (test, value) in &message.values {
                 let key = key(message, test, value);
                 if !rows.contains_key(&key) {
+                    if verdict.lost.is_empty() {
+                        verdict.evidence = evidence(site, &message.specimen_id);
+                    }
                     verdict.lost.push(format!("{key:?}"));
                 }
                 sent.insert(key);

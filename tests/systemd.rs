@@ -62,7 +62,8 @@ fn tool_with_input(suite: &str, command: &mut Command, input: &str) -> Option<Ou
 
 /// Past libtest's capture, so that whoever sums up the run sees it.
 fn skip(suite: &str, reason: &str) {
-    writeln!(io::stderr(), "skipped: {suite} ({reason})").unwrap();
+    let mut out = io::stderr();
+    writeln!(out, "skipped: {suite} ({reason})").unwrap();
 }
 
 fn text(output: &Output) -> String {

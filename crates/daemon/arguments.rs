@@ -220,9 +220,9 @@ pub(crate) struct DriverCheck {
 
 #[derive(Debug, Args)]
 pub(crate) struct DriverTest {
-    /// Driver profiles, `vendor/model` or files
+    /// Driver profiles, `vendor/model`
     #[arg(value_name = "DRIVER", required_unless_present = "all")]
-    pub(crate) drivers: Vec<String>,
+    pub(crate) profiles: Vec<String>,
     /// All of them
     #[arg(long)]
     pub(crate) all: bool,
@@ -333,4 +333,16 @@ pub(crate) struct Ledger {
     pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) state: State,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
 }

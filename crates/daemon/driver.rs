@@ -98,7 +98,7 @@ fn show(arguments: &DriverShow) -> Outcome {
 
 /// Checks a profile file and runs those of its `[[check]]`s whose captures are there.
 pub(crate) fn check_file(path: &Path, source: &Source) -> Outcome {
-    let compiled = Library::embedded().compile_source(&id_of(path), &source);
+    let compiled = Library::embedded().compile_source(&id_of(path), source);
     let mut wrong = false;
     for report in &compiled.reports {
         eprint!("{}", render(&report.source, &report.problems));
@@ -202,7 +202,7 @@ fn test(arguments: &DriverTest) -> Outcome {
     let ids: Vec<String> = if arguments.all {
         library.ids().into_iter().map(str::to_owned).collect()
     } else {
-        arguments.drivers.clone()
+        arguments.profiles.clone()
     };
     let mut failed = false;
     let mut out = io::stdout().lock();

@@ -21,6 +21,25 @@ pub(crate) struct Reception {
     text: Vec<u8>,
 }
 
+/// What ends a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageEnd {
+    /// Its terminator; the text behind it begins here.
+    Terminator(usize),
+    /// The header of the next message, which begins here.
+    Header(usize),
+}
+
+/// Whether a record is of this type: the letter alone, or followed by a delimiter. Case does not
+/// matter (LIS02-A2 §5.1).
+fn is_letter(record: &[u8], letter: u8) -> bool {
+    match record {
+        [first] => first.eq_ignore_ascii_case(&letter),
+        [first, delimiter, ..] => first.eq_ignore_ascii_case(&letter) && !delimiter.is_ascii_alphanumeric(),
+        [] => false,
+    }
+}
+
 /// Where the text stood before a unit that may still be refused.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark(usize);
@@ -34,23 +53,30 @@ impl Reception {
         &self.text
     }
 
-    /// Where the message that begins at `from` ends: behind its terminator record. `None` while
-    /// that has not come.
-    pub(crate) fn message_end(&self, from: usize) -> Option<usize> {
+    /// Where the message that begins at `from` ends: behind its terminator record, or before the
+    /// header of another message, which means that it will never be complete (LIS02-A2 §12).
+    /// `None` while neither has come.
+    pub(crate) fn message_end(&self, from: usize) -> Option<MessageEnd> {
         let mut at = from;
         loop {
             let record = self.text.get(at..)?;
+            if at > from && is_letter(record, b'H') {
+                return Some(MessageEnd::Header(at));
+            }
             let length = record.iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
             at += length + 1;
-            let is_terminator = matches!(record[..length], [b'L' | b'l'])
-                || matches!(record[..length], [b'L' | b'l', delimiter, ..] if !delimiter.is_ascii_alphanumeric());
-            if is_terminator {
+            if is_letter(&record[..length], b'L') {
                 if self.text.get(at - 1) == Some(&b'\r') && self.text.get(at) == Some(&b'\n') {
                     at += 1;
                 }
-                return Some(at);
+                return Some(MessageEnd::Terminator(at));
             }
         }
+    }
+
+    /// Whether a unit begins another message than the one that is under way.
+    pub(crate) fn is_cut_by(&self, unit: &[u8]) -> bool {
+        self.text.last().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) && is_letter(unit, b'H')
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -165,9 +191,22 @@ mod tests {
         reception.append(b"H|\\^&\rL|1", false);
         assert_eq!(reception.message_end(0), None);
         reception.append(b"|N\rH|\\^&\rLAB|1\rL\r", true);
-        let first = reception.message_end(0).unwrap();
+        let Some(MessageEnd::Terminator(first)) = reception.message_end(0) else { panic!("no end") };
         assert_eq!(&reception.text()[..first], b"H|\\^&\rL|1|N\r");
-        assert_eq!(reception.message_end(first), Some(reception.text().len()));
+        assert_eq!(reception.message_end(first), Some(MessageEnd::Terminator(reception.text().len())));
+    }
+
+    #[test]
+    fn a_second_header_ends_a_message_that_has_no_terminator() {
+        let mut reception = Reception::new(1);
+        reception.append(b"H|\\^&\rR|1\rH|\\^&\r", true);
+        assert_eq!(reception.message_end(0), Some(MessageEnd::Header(10)));
+        assert_eq!(reception.message_end(10), None);
+        assert!(
+            reception.is_cut_by(b"H|\\^&\r")
+                && !reception.is_cut_by(b"HELLO")
+                && !reception.is_cut_by(b"P|1\r")
+        );
     }
 
     #[test]

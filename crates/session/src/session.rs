@@ -14,13 +14,11 @@ use labwire_model::{DecodedMessage, MessageKind};
 
 use crate::acknowledge::{ControlIds, Replies};
 use crate::effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
-use crate::reception::{Mark, Reception, RecoveredFrame, Unsettled, hold_incomplete, join};
+use crate::reception::{Mark, MessageEnd, Reception, RecoveredFrame, Unsettled, hold_incomplete, join};
 use crate::resume::{merge, relation};
 
 /// Incomplete messages that a later whole repetition can still settle, per connection.
 const UNSETTLED_MAX: usize = 16;
-/// Name on the link of every reply to a message of the analyzer. Nobody waits to hear of one.
-const REPLY: u64 = 0;
 /// Name on the link of every reply to a message of the analyzer. Nobody waits to hear of one.
 const REPLY: u64 = 0;
 
@@ -281,7 +279,6 @@ impl Session {
                 }
                 link::Event::Tolerated(tolerance) => self.note(Note::Tolerated(tolerance)),
                 link::Event::Sent { id: REPLY } => {}
-                link::Event::Sent { id: REPLY } => {}
                 link::Event::Sent { id } => self.note(Note::Sent(id)),
                 link::Event::SendFailed { id, .. } => self.note(Note::SendFailed(id)),
                 link::Event::Desynchronised(reason) => {
@@ -354,17 +351,26 @@ impl Session {
     }
 
     fn take_records(&mut self, token: Token, link_token: link::Token, frame: Frame) -> (Pending, Persist) {
+        // A header where a terminator is due: what came before it will never be complete. It stays
+        // so even if this unit is refused, because the analyzer then sends this unit again.
+        if self.reception.is_cut_by(&frame.bytes) {
+            self.end_reception();
+        }
         let mark = self.reception.append(&frame.bytes, frame.ends_chain);
         let mut completes = Vec::new();
         let mut settled = Vec::new();
         let mut taken = 0;
         // A chain that breaks off is repeated whole, so nothing in it counts before its end.
         if frame.ends_chain {
-            while let Some(end) = self.reception.message_end(taken) {
+            while let Some(ending) = self.reception.message_end(taken) {
+                let (MessageEnd::Terminator(end) | MessageEnd::Header(end)) = ending;
                 let raw = self.reception.text()[taken..end].to_vec();
                 taken = end;
                 let first = completes.is_empty();
                 let mut message = self.complete(raw, first, &mut settled);
+                if let MessageEnd::Header(_) = ending {
+                    hold_incomplete(&mut message.decoded);
+                }
                 // A frame with the next number follows an acknowledgement that arrived; a second
                 // message in one frame follows nothing that could have been lost.
                 message.previous_reply_received = self.answered_in_session || !first;

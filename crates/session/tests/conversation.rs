@@ -269,3 +269,21 @@ fn a_bid_is_refused_while_the_store_cannot_commit() {
     bench.send(ENQ);
     assert_eq!(bench.replies(), ACK);
 }
+
+#[test]
+fn a_header_without_a_terminator_before_it_leaves_the_first_message_incomplete() {
+    let mut bench = Bench::new("generic/lis02");
+    bench.send(ENQ);
+    let records = ["H|\\^&\r", "P|1\r", "O|1|S1\r", "R|1|^^^K|6.9|mmol/L\r"];
+    for (number, record) in records.iter().enumerate() {
+        bench.send(&frame(u8::try_from(number + 1).unwrap(), record));
+        bench.accept();
+    }
+    bench.send(&frame(5, "H|\\^&|||B\r"));
+    let effects = bench.effects();
+    assert!(
+        matches!(effects.as_slice(), [Effect::Incomplete(incomplete), Effect::Persist(persist)]
+            if incomplete.transmission == 1 && incomplete.decoded.held().count() == 1 && persist.transmission == 2),
+        "{effects:?}"
+    );
+}
