@@ -58,6 +58,9 @@ struct Books {
     acknowledged: Vec<Message>,
     /// Made, perhaps received, never seen acknowledged.
     outstanding: Option<Message>,
+    /// Kept until the last daemon has ended: the next pseudo-terminal of this machine would get the
+    /// same name, and that daemon would answer on it.
+    _serial: Option<Connection>,
 }
 
 enum Line {
@@ -148,6 +151,7 @@ async fn run_analyzer(mut simulator: Simulator, line: Line, orders: Orders) -> B
         sleep(PAUSE).await;
     }
     books.outstanding = simulator.outstanding().cloned();
+    books._serial = serial;
     books
 }
 
