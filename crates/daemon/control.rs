@@ -1,6 +1,7 @@
 //! The commands that reach state: answered by the daemon over its control socket, or from the spool
 //! itself when no daemon runs.
 
+use labwire_admin::Limit;
 use labwire_admin::control::{Handler, Lines, Peer, Refusal, Request};
 use labwire_engine::{Handle, reports};
 use labwire_store::{Reader, StoreError};
@@ -28,6 +29,10 @@ impl Handler for Commands {
             lines.send(line).await?;
         }
         Ok(())
+    }
+
+    fn limit_reached(&self, limit: Limit) {
+        self.0.limit_reached(limit.name());
     }
 }
 

@@ -5,12 +5,13 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use labwire_admin::Limit;
 use labwire_admin::control::{ControlLimits, Server};
 use labwire_admin::http::{AdminSource, HttpLimits};
 use labwire_config::SiteConfig;
 use labwire_engine::{Engine, Handle, Settings, StartError};
 use labwire_store::StoreError;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -90,11 +91,17 @@ impl AdminSource for Pages {
     fn ready(&self) -> Result<(), String> {
         self.0.ready()
     }
+
+    fn limit_reached(&self, limit: Limit) {
+        self.0.limit_reached(limit.name());
+    }
 }
 
 async fn serve(site: &SiteConfig, settings: Settings, inherited: HashMap<String, TcpListener>) -> Outcome {
-    let admin = bind_admin(site).await?;
+    let signals = Signals::listen()?;
+    // The control socket tells best that a daemon of this configuration runs already.
     let control = bind_control(site)?;
+    let admin = bind_admin(site).await?;
     let engine = Engine::start(settings, inherited, VERSION).map_err(|error| start_failure(&error))?;
     let (stop, stopped) = watch::channel(false);
     let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
@@ -113,7 +120,7 @@ async fn serve(site: &SiteConfig, settings: Settings, inherited: HashMap<String,
     tracing::info!(event = "ready", version = VERSION, admin = %site.admin.listen, connections = site.connections.len());
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
-    wait_for_end().await?;
+    signals.end().await;
     tracing::info!(event = "stopping");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     watchdog.abort();
@@ -143,16 +150,40 @@ fn bind_control(site: &SiteConfig) -> Result<Server, Failure> {
     })
 }
 
-/// SIGTERM or SIGINT.
-async fn wait_for_end() -> Outcome {
-    let broken = |error| Failure::new(Exit::Software, format!("failed to listen for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that a daemon is sent.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new(Exit::Software, format!("failed to listen for signals: {error}"))
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
     }
-    Ok(())
+
+    /// Until SIGTERM or SIGINT. SIGHUP, which would end a process that does not listen, changes nothing.
+    async fn end(mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                Some(()) = self.hangup.recv() => tracing::warn!(
+                    event = "not_reloaded",
+                    "the configuration is read at the start alone: restart to change it"
+                ),
+            }
+        }
+    }
 }
 
 /// Tells systemd that the commit path is alive, twice in each watchdog period, and only then.

@@ -34,6 +34,19 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::HttpConnections,
+        Self::HttpHeaderTime,
+        Self::HttpHeaderBytes,
+        Self::HttpConnectionTime,
+        Self::ControlClients,
+        Self::ControlRequestBytes,
+        Self::ControlIdleTime,
+        Self::ControlWriteTime,
+        Self::ControlLineBytes,
+    ];
+
     /// Its name as a metric's label value.
     pub const fn name(self) -> &'static str {
         match self {

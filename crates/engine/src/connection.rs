@@ -118,6 +118,7 @@ impl Shared {
     pub(crate) fn remember(&self, transmission: u64, raw: Vec<u8>, last: bool) {
         let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
         if unsettled.len() == UNSETTLED_MAX {
+            telemetry::limit_reached(telemetry::Limit::IncompleteMessages.name());
             unsettled.remove(0);
         }
         unsettled.push(Unsettled { transmission, raw, last });
@@ -248,7 +249,7 @@ async fn listen(
                 Ok(Arrival::Refused { refusal, .. }) => {
                     let reason = match refusal {
                         Refusal::NotAllowed => "not-allowed",
-                        Refusal::Full { .. } => "connections-max",
+                        Refusal::Full { .. } => telemetry::CONNECTIONS_MAX,
                     };
                     telemetry::transport_rejected(&shared.settings.name, reason);
                 }
@@ -324,10 +325,8 @@ async fn converse(
         conversation.carry_out();
         out.clear();
         while conversation.session.poll_transmit(&mut out) {}
-        if !out.is_empty() && !gone {
-            if wire.send(&out, WRITE_TIMEOUT).await.is_err() {
-                conversation.closing = Some("the analyzer does not take our bytes");
-            }
+        if !out.is_empty() && !gone && wire.send(&out, WRITE_TIMEOUT).await.is_err() {
+            conversation.closing = Some("the analyzer does not take our bytes");
         }
         if let Some(reason) = conversation.closing.take()
             && !gone
@@ -373,7 +372,7 @@ async fn converse(
             },
             () = sleep_until(wake) => {
                 if drain_end.is_some_and(|end| end <= tokio::time::Instant::now()) && !gone {
-                    conversation.closing = Some("the daemon stops");
+                    conversation.closing = Some(telemetry::DRAIN_OVER);
                 }
                 conversation.time_passes();
             }
@@ -409,7 +408,7 @@ impl Conversation {
             self.outstanding.take_if(|one| one.since.elapsed() >= self.shared.limits.persist_deadline)
         {
             // A reply that comes yet changes nothing: the analyzer has been told to repeat.
-            telemetry::unit_refused(&self.shared.settings.name, "late");
+            telemetry::unit_refused(&self.shared.settings.name, telemetry::LATE);
             let now = self.shared.now();
             self.session.not_persisted(now, late.token);
         }

@@ -9,6 +9,8 @@
 
 mod connection;
 mod delivery;
+pub mod metric;
+mod process;
 pub mod reports;
 mod site;
 mod telemetry;
@@ -125,9 +127,8 @@ impl Engine {
             bound.push(listener);
         }
         let metrics = install_metrics()?;
-        telemetry::describe();
-        let now = jiff::Timestamp::now();
-        telemetry::started(version, now.as_second() as f64 + f64::from(now.subsec_millisecond()) / 1000.0);
+        metric::describe();
+        telemetry::started(version);
 
         let delivery = Worker::start(spool.handle(), settings.lis.clone()).map_err(StartError::Thread)?;
         let reader = spool.handle().reader()?;
@@ -294,7 +295,13 @@ impl Handle {
     /// The metrics in the Prometheus text format.
     #[must_use]
     pub fn metrics(&self) -> String {
-        self.metrics.render()
+        self.metrics.render() + &process::render()
+    }
+
+    /// Counts a limit that a client of the admin servers ran into. A name from a closed list, so
+    /// that the series stay few.
+    pub fn limit_reached(&self, limit: &'static str) {
+        telemetry::limit_reached(limit);
     }
 
     /// A reader of the spool; its reads block.

@@ -6,80 +6,131 @@
 
 use core::time::Duration;
 
-use labwire_link::{EndReason, Fault, Tolerance};
+use labwire_link::{EndReason, Fault, FaultKind, Tolerance};
 use labwire_model::{DecodedMessage, Disposition, MessageKind};
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use tracing::{debug, error, info, trace, warn};
 
-const FRAMES: &str = "labwire_frames_received_total";
-const BYTES: &str = "labwire_received_bytes_total";
-const MESSAGES: &str = "labwire_messages_received_total";
-const DUPLICATES: &str = "labwire_messages_duplicate_total";
-const INCOMPLETES: &str = "labwire_messages_incomplete_total";
-const OBSERVATIONS: &str = "labwire_observations_received_total";
-const DIAGNOSTICS: &str = "labwire_diagnostics_total";
-const SESSIONS: &str = "labwire_sessions_total";
-const FAULTS: &str = "labwire_link_faults_total";
-const TOLERANCES: &str = "labwire_link_tolerances_used_total";
-const REFUSED: &str = "labwire_units_refused_total";
-const QUERIES: &str = "labwire_queries_unanswered_total";
-const UP: &str = "labwire_connection_up";
-const OPENED: &str = "labwire_connection_opened_total";
-const REJECTED: &str = "labwire_connection_rejected_total";
-const ACK_SECONDS: &str = "labwire_acknowledge_seconds";
-const DELIVERED: &str = "labwire_sink_delivered_messages_total";
-const FAILED: &str = "labwire_sink_failures_total";
-const REFUSED_BY_SINK: &str = "labwire_sink_refused_messages_total";
-const BACKLOG: &str = "labwire_outbox_pending_messages";
-const OLDEST: &str = "labwire_outbox_oldest_age_seconds";
-const HELD: &str = "labwire_quarantine_held_observations";
-const READY: &str = "labwire_spool_ready";
-const PLAINTEXT: &str = "labwire_connection_plaintext";
-const CAPTURE_DROPPED: &str = "labwire_capture_dropped_entries_total";
-const START: &str = "labwire_start_time_seconds";
-const BUILD: &str = "labwire_build_info";
+pub(crate) const FRAMES: &str = "labwire_frames_received_total";
+pub(crate) const BYTES: &str = "labwire_received_bytes_total";
+pub(crate) const MESSAGES: &str = "labwire_messages_received_total";
+pub(crate) const DUPLICATES: &str = "labwire_messages_duplicate_total";
+pub(crate) const INCOMPLETES: &str = "labwire_messages_incomplete_total";
+pub(crate) const OBSERVATIONS: &str = "labwire_observations_received_total";
+pub(crate) const DIAGNOSTICS: &str = "labwire_diagnostics_total";
+pub(crate) const SESSIONS: &str = "labwire_sessions_total";
+pub(crate) const FAULTS: &str = "labwire_link_faults_total";
+pub(crate) const TOLERANCES: &str = "labwire_link_tolerances_used_total";
+pub(crate) const REFUSED: &str = "labwire_units_refused_total";
+pub(crate) const QUERIES: &str = "labwire_queries_unanswered_total";
+pub(crate) const UP: &str = "labwire_connection_up";
+pub(crate) const OPENED: &str = "labwire_connection_opened_total";
+pub(crate) const REJECTED: &str = "labwire_connection_rejected_total";
+pub(crate) const ACK_SECONDS: &str = "labwire_acknowledge_seconds";
+pub(crate) const DELIVERED: &str = "labwire_sink_delivered_messages_total";
+pub(crate) const FAILED: &str = "labwire_sink_failures_total";
+pub(crate) const REFUSED_BY_SINK: &str = "labwire_sink_refused_messages_total";
+pub(crate) const BACKLOG: &str = "labwire_outbox_pending_messages";
+pub(crate) const OLDEST: &str = "labwire_outbox_oldest_age_seconds";
+pub(crate) const HELD: &str = "labwire_quarantine_held_observations";
+pub(crate) const READY: &str = "labwire_spool_ready";
+pub(crate) const PLAINTEXT: &str = "labwire_connection_plaintext";
+pub(crate) const CAPTURE_DROPPED: &str = "labwire_capture_dropped_entries_total";
+pub(crate) const LIMIT_REACHED: &str = "labwire_limit_reached_total";
+pub(crate) const BUILD: &str = "labwire_build_info";
 
-/// Says what each metric means; called once.
-pub(crate) fn describe() {
-    describe_counter!(FRAMES, "Units (LIS01 frames, MLLP blocks, texts) received and committed.");
-    describe_counter!(BYTES, "Bytes received from the analyzer.");
-    describe_counter!(MESSAGES, "Complete messages committed, by what they are for.");
-    describe_counter!(DUPLICATES, "Messages recognised as repetitions of an earlier one; not filed again.");
-    describe_counter!(
-        INCOMPLETES,
-        "Receptions that broke off before the end of the message; kept, not filed."
-    );
-    describe_counter!(OBSERVATIONS, "Observations received, by what becomes of them.");
-    describe_counter!(DIAGNOSTICS, "Findings about message content, by code.");
-    describe_counter!(SESSIONS, "Link sessions, by how they ended.");
-    describe_counter!(FAULTS, "Faults on the line, by kind.");
-    describe_counter!(TOLERANCES, "Uses of a tolerance that the profile names.");
-    describe_counter!(REFUSED, "Units answered with a negative reply because they were not durable in time.");
-    describe_counter!(QUERIES, "Host queries that got no answer.");
-    describe_gauge!(UP, "Open transports of the connection.");
-    describe_counter!(OPENED, "Transports opened.");
-    describe_counter!(REJECTED, "Connects refused before a byte was read, by reason.");
-    describe_histogram!(ACK_SECONDS, metrics::Unit::Seconds, "Time from a whole unit to its durable commit.");
-    describe_counter!(DELIVERED, "Messages delivered to the sink.");
-    describe_counter!(FAILED, "Delivery attempts that failed.");
-    describe_counter!(REFUSED_BY_SINK, "Messages that the sink will never take; held for a person.");
-    describe_gauge!(BACKLOG, "Messages that wait for delivery to the sink.");
-    describe_gauge!(OLDEST, "Age of the oldest message that waits for delivery.");
-    describe_gauge!(HELD, "Observations that wait for a person.");
-    describe_gauge!(READY, "1 while the spool can commit, else 0.");
-    describe_gauge!(PLAINTEXT, "1 for a TCP connection without TLS.");
-    describe_counter!(CAPTURE_DROPPED, "Entries that left a full capture ring.");
-    describe_gauge!(START, "When the daemon started, in seconds since 1970.");
-    describe_gauge!(BUILD, "1, with the version as a label.");
+/// A limit of the work that was reached (law 8); those of the admin servers have names of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    FrameBytes,
+    FrameEndless,
+    UnitBytes,
+    BacklogBytes,
+    MessageBytes,
+    Connections,
+    SpoolQueue,
+    PersistDeadline,
+    DrainTime,
+    IncompleteMessages,
+}
+
+impl Limit {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::FrameBytes,
+        Self::FrameEndless,
+        Self::UnitBytes,
+        Self::BacklogBytes,
+        Self::MessageBytes,
+        Self::Connections,
+        Self::SpoolQueue,
+        Self::PersistDeadline,
+        Self::DrainTime,
+        Self::IncompleteMessages,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::FrameBytes => "frame-bytes",
+            Self::FrameEndless => "frame-endless",
+            Self::UnitBytes => "unit-bytes",
+            Self::BacklogBytes => "backlog-bytes",
+            Self::MessageBytes => "message-bytes",
+            Self::Connections => "connections",
+            Self::SpoolQueue => "spool-queue",
+            Self::PersistDeadline => "persist-deadline",
+            Self::DrainTime => "drain-time",
+            Self::IncompleteMessages => "incomplete-messages",
+        }
+    }
+
+    /// When it is reached, for the reference.
+    pub(crate) const fn meaning(self) -> &'static str {
+        match self {
+            Self::FrameBytes => {
+                "a LIS01 frame is longer than `receive_frame_bytes_max` of its profile; refused"
+            }
+            Self::FrameEndless => "a LIS01 frame goes on beyond every limit without an end; dropped",
+            Self::UnitBytes => "an MLLP block or a delimited text is longer than its limit",
+            Self::BacklogBytes => "more bytes came behind an open commit than may wait",
+            Self::MessageBytes => "a message is longer than 16 MiB; refused, the connection is closed",
+            Self::Connections => "a connect beyond `connections_max` of a connection; closed unread",
+            Self::SpoolQueue => "the queue to the spool's writer is full; the unit is refused",
+            Self::PersistDeadline => "a commit took longer than `persist_deadline`; the unit is refused",
+            Self::DrainTime => {
+                "a message under way did not end within `drain_timeout` when the daemon stopped"
+            }
+            Self::IncompleteMessages => {
+                "more than 16 incomplete messages of a connection wait for their repeat; the oldest is left to a person"
+            }
+        }
+    }
+
+    fn of_fault(kind: FaultKind) -> Option<Self> {
+        match kind {
+            FaultKind::FrameTooLong { .. } => Some(Self::FrameBytes),
+            FaultKind::FrameEndless => Some(Self::FrameEndless),
+            FaultKind::UnitTooLong { .. } => Some(Self::UnitBytes),
+            FaultKind::BacklogFull { .. } => Some(Self::BacklogBytes),
+            _ => None,
+        }
+    }
+}
+
+/// Counts a limit that was reached, by its name: a label from a closed list.
+pub(crate) fn limit_reached(limit: &'static str) {
+    counter!(LIMIT_REACHED, "limit" => limit).increment(1);
+    debug!(event = "limit_reached", limit);
 }
 
 fn owned(text: &str) -> String {
     text.to_owned()
 }
 
-pub(crate) fn started(version: &'static str, unix_seconds: f64) {
+pub(crate) fn started(version: &'static str) {
     gauge!(BUILD, "version" => version).set(1.0);
-    gauge!(START).set(unix_seconds);
+    for limit in Limit::ALL {
+        counter!(LIMIT_REACHED, "limit" => limit.name()).absolute(0);
+    }
 }
 
 /// Makes the series of a connection exist from the start, so that a rate is zero and not absent.
@@ -111,9 +162,15 @@ fn transports(connection: &str, open: usize) {
     gauge!(UP, "connection" => owned(connection)).set(open as f64);
 }
 
+/// Why a connect is refused when all places are taken.
+pub(crate) const CONNECTIONS_MAX: &str = "connections-max";
+
 pub(crate) fn transport_rejected(connection: &str, reason: &'static str) {
     counter!(REJECTED, "connection" => owned(connection), "reason" => reason).increment(1);
     debug!(event = "connection_rejected", connection, reason);
+    if reason == CONNECTIONS_MAX {
+        limit_reached(Limit::Connections.name());
+    }
 }
 
 pub(crate) fn transport_failed(connection: &str, error: &str, retry_in: Duration) {
@@ -134,12 +191,22 @@ pub(crate) fn unit_committed(connection: &str, waited: Duration) {
     trace!(event = "unit_committed", connection, microseconds = waited.as_micros());
 }
 
+/// Why a unit is refused whose commit is late.
+pub(crate) const LATE: &str = "late";
+/// `labwire_store::StoreError::code` of a full queue.
+const SPOOL_BUSY: &str = "busy";
+
 pub(crate) fn unit_refused(connection: &str, reason: &str) {
     counter!(REFUSED, "connection" => owned(connection)).increment(1);
     warn!(
         event = "unit_refused",
         connection, reason, "a unit was not durable in time; the analyzer will repeat it"
     );
+    match reason {
+        LATE => limit_reached(Limit::PersistDeadline.name()),
+        SPOOL_BUSY => limit_reached(Limit::SpoolQueue.name()),
+        _ => {}
+    }
 }
 
 fn kind(kind: MessageKind) -> &'static str {
@@ -239,6 +306,9 @@ pub(crate) fn session_ended(connection: &str, reason: EndReason) {
 pub(crate) fn link_fault(connection: &str, fault: &Fault) {
     counter!(FAULTS, "connection" => owned(connection), "kind" => fault.kind.code()).increment(1);
     debug!(event = "link_fault", connection, kind = fault.kind.code(), at = fault.at, %fault);
+    if let Some(limit) = Limit::of_fault(fault.kind) {
+        limit_reached(limit.name());
+    }
 }
 
 pub(crate) fn link_tolerance(connection: &str, tolerance: Tolerance) {
@@ -250,8 +320,16 @@ pub(crate) fn query_unanswered(connection: &str) {
     info!(event = "query_unanswered", connection);
 }
 
-pub(crate) fn closing(connection: &str, reason: &str) {
+/// Why a conversation is cut off that did not end in time.
+pub(crate) const DRAIN_OVER: &str = "the daemon stops";
+
+pub(crate) fn closing(connection: &str, reason: &'static str) {
     warn!(event = "connection_closing", connection, reason);
+    match reason {
+        DRAIN_OVER => limit_reached(Limit::DrainTime.name()),
+        labwire_session::MESSAGE_TOO_LONG => limit_reached(Limit::MessageBytes.name()),
+        _ => {}
+    }
 }
 
 pub(crate) fn delivered(sink: &str, messages: u64) {

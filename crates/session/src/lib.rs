@@ -19,4 +19,4 @@ mod session;
 
 pub use effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
 pub use reception::RecoveredFrame;
-pub use session::{Input, Now, Session, Settings};
+pub use session::{Input, MESSAGE_TOO_LONG, Now, Session, Settings};

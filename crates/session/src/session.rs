@@ -19,6 +19,8 @@ use crate::resume::{merge, relation};
 
 /// Incomplete messages that a later whole repetition can still settle, per connection.
 const UNSETTLED_MAX: usize = 16;
+/// Why a stream is closed whose message exceeds [`Settings::message_bytes_max`].
+pub const MESSAGE_TOO_LONG: &str = "the message is longer than message_bytes_max";
 /// Name on the link of every reply to a message of the analyzer. Nobody waits to hear of one.
 const REPLY: u64 = 0;
 
@@ -322,7 +324,7 @@ impl Session {
         let ends_chain = end == UnitEnd::End;
         if self.reception.text().len() + bytes.len() > self.settings.message_bytes_max {
             self.link.handle(now.monotonic, link::Input::Refuse(link_token));
-            self.effects.push_back(Effect::Close("the message is longer than message_bytes_max"));
+            self.effects.push_back(Effect::Close(MESSAGE_TOO_LONG));
             return;
         }
         let token = Token(self.next_token);
