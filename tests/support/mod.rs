@@ -88,7 +88,13 @@ impl Site {
             self.extra,
             self.connections,
         );
-        std::fs::write(&path, text).unwrap();
+        // Commands of other threads read it: it is there whole or not at all.
+        if std::fs::read_to_string(&path).is_ok_and(|written| written == text) {
+            return path;
+        }
+        let mut file = tempfile::NamedTempFile::new_in(self.directory.path()).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        file.persist(&path).unwrap();
         path
     }
 
