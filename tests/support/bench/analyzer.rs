@@ -169,11 +169,18 @@ impl Analyzer {
             stream.shutdown(Shutdown::Write).unwrap();
             self.is_left_by_the_host();
         } else {
-            self.line = None;
-            let At::Device(device, _) = &self.place.at else { return };
-            std::fs::remove_file(device).unwrap();
+            self.unplug();
         }
         self.await_metric("labwire_connection_up", 0);
+    }
+
+    fn unplug(&mut self) {
+        if let (At::Device(device, _), Some(_)) = (&self.place.at, &self.line) {
+            // The name goes first: the number of a terminal that is gone is given to the next one, and
+            // the daemon would find another test's line under this name.
+            std::fs::remove_file(device).unwrap();
+        }
+        self.line = None;
     }
 
     /// The host closes the line, without another word.
@@ -330,6 +337,12 @@ impl Analyzer {
         let messages = line["messages"].as_object().unwrap();
         let parts = messages.iter().map(|(part, count)| (part.clone(), count.as_i64().unwrap()));
         parts.filter(|(_, count)| *count != 0).collect()
+    }
+}
+
+impl Drop for Analyzer {
+    fn drop(&mut self) {
+        self.unplug();
     }
 }
 
