@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::arguments::{Capture, CaptureImport, CaptureShow};
 use crate::decode::read;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::show::harmless;
 
 pub(crate) fn capture(command: &Capture) -> Outcome {
     match command {
@@ -21,7 +22,7 @@ fn show(arguments: &CaptureShow) -> Outcome {
     let imported = import(&read(&arguments.file)?);
     let mut out = io::stdout().lock();
     for note in &imported.notes {
-        eprintln!("labwire: {}: {}", arguments.file.display(), note.text);
+        eprintln!("labwire: {}: {}", arguments.file.display(), harmless(&note.text));
     }
     let entries = match imported.body {
         Body::Wire(entries) => entries,
@@ -31,7 +32,8 @@ fn show(arguments: &CaptureShow) -> Outcome {
         && let Some(header) = &imported.header
     {
         let driver = header.driver.as_deref().unwrap_or("-");
-        writeln!(out, "driver {driver}, link {}, started {}", header.link, header.started)?;
+        let (driver, link) = (harmless(driver), harmless(&header.link));
+        writeln!(out, "driver {driver}, link {link}, started {}", header.started)?;
     }
     for entry in &entries {
         let seconds = entry.offset.as_secs_f64();
@@ -57,7 +59,7 @@ fn show(arguments: &CaptureShow) -> Outcome {
 fn make(arguments: &CaptureImport) -> Outcome {
     let imported = import(&read(&arguments.file)?);
     for note in &imported.notes {
-        eprintln!("labwire: {}: {}", arguments.file.display(), note.text);
+        eprintln!("labwire: {}: {}", arguments.file.display(), harmless(&note.text));
     }
     let Body::Wire(entries) = imported.body else {
         let what = format!(
@@ -66,6 +68,10 @@ fn make(arguments: &CaptureImport) -> Outcome {
         );
         return Err(Failure::new(Exit::Data, what));
     };
+    if entries.is_empty() {
+        let what = format!("{} holds nothing of a line", arguments.file.display());
+        return Err(Failure::new(Exit::Data, what));
+    }
     let mut header = imported.header.unwrap_or_else(|| Header::new("file", Timestamp::now()));
     if let Some(driver) = &arguments.driver {
         header = header.with_driver(driver.clone());

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::arguments::Decode;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::library::library;
-use crate::show::{Row, cell, flags, json_lines, table};
+use crate::show::{Row, cell, flags, harmless, json_lines, table};
 
 /// Largest file that is decoded, in bytes: the limit keeps a mistaken argument from filling memory.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -85,7 +85,7 @@ fn print(decoded: &Decoded, arguments: &Decode) -> Outcome {
 fn text(out: &mut impl Write, decoded: &Decoded, lines: &[Value]) -> io::Result<()> {
     writeln!(out, "{}: {}, read with {}", decoded.name, decoded.format.name(), decoded.driver)?;
     for why in &decoded.why {
-        writeln!(out, "  recognised: {why}")?;
+        writeln!(out, "  recognised: {}", harmless(why))?;
     }
     let is_observation = |line: &&Value| matches!(line["type"].as_str(), Some("result" | "held" | "ignored"));
     let rows: Vec<Row> = lines
@@ -111,7 +111,10 @@ fn text(out: &mut impl Write, decoded: &Decoded, lines: &[Value]) -> io::Result<
     for line in lines {
         match line["type"].as_str() {
             Some("query") => {
-                writeln!(out, "host query in record {} for {}", line["record"], line["specimen_ids"])?
+                let specimens = line["specimen_ids"].as_array().into_iter().flatten();
+                let specimens: Vec<String> =
+                    specimens.filter_map(Value::as_str).map(|id| format!("`{}`", harmless(id))).collect();
+                writeln!(out, "host query in record {} for {}", line["record"], specimens.join(", "))?
             }
             Some("diagnostic") => {
                 let place = match (line["record"].as_u64(), line["path"].as_str()) {

@@ -36,7 +36,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = &failure.message {
-                eprintln!("labwire: {message}");
+                // Files and replies may have a word in it.
+                let message: Vec<String> = message.lines().map(show::harmless).collect();
+                eprintln!("labwire: {}", message.join("\n"));
             }
             failure.code()
         }

@@ -46,18 +46,24 @@ pub(crate) fn cell(line: &Value, key: &str) -> String {
     }
 }
 
-/// Control characters and terminal escapes by name, so that nothing an analyzer sends reaches the
-/// terminal as a command.
+/// Control characters, terminal escapes and characters that turn the writing direction by name, so
+/// that nothing an analyzer sends reaches the terminal as a command or makes a line read as another.
 pub(crate) fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                character.escape_default().to_string()
-            } else {
-                character.to_string()
-            }
-        })
-        .collect()
+    let mut harmless = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() || turns(character) {
+            harmless.extend(character.escape_default());
+        } else {
+            harmless.push(character);
+        }
+    }
+    harmless
+}
+
+/// Line separators and bidirectional controls, which terminals obey though they are not control
+/// characters.
+const fn turns(character: char) -> bool {
+    matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Flags of a JSON line, as sent.
@@ -83,5 +89,6 @@ mod tests {
         table(&mut out, &["TEST", "VALUE"], &rows).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "TEST  VALUE\nWBC   8.13\nµ     1\n");
         assert_eq!(harmless("a\u{1b}[2J\r"), "a\\u{1b}[2J\\r");
+        assert_eq!(harmless("\u{9b}2J\u{202e}0.5"), "\\u{9b}2J\\u{202e}0.5");
     }
 }

@@ -61,9 +61,13 @@ impl<R: BufRead> Reader<R> {
             return Err(lines.error(1, "not a capture: the first line must be `labwire-capture 1`"));
         };
         if version.trim_ascii() != VERSION.as_bytes() {
-            let version = String::from_utf8_lossy(version.trim_ascii());
-            let message =
-                format!("capture version `{version}` is not known here; this program reads version 1");
+            let version = version.trim_ascii();
+            let version = if version.len() <= 4 && version.iter().all(u8::is_ascii_digit) {
+                format!(" `{}`", String::from_utf8_lossy(version))
+            } else {
+                String::new()
+            };
+            let message = format!("capture version{version} is not known here; this program reads version 1");
             return Err(lines.error(MAGIC.len() + 1, message));
         }
         let (mut driver, mut link, mut started, mut extra) = (None, None, None, Vec::new());
@@ -91,9 +95,8 @@ impl<R: BufRead> Reader<R> {
                 "link" => link = Some(value),
                 "started" => match value.trim().parse::<Timestamp>() {
                     Ok(time) => started = Some(time),
-                    Err(error) => {
-                        let message = format!("`started` must be like 2026-03-02T08:14:07.120Z: {error}");
-                        return Err(lines.error(column, message));
+                    Err(_) => {
+                        return Err(lines.error(column, "`started` must be like 2026-03-02T08:14:07.120Z"));
                     }
                 },
                 _ => extra.push((name, value)),
@@ -152,9 +155,9 @@ fn is_skipped(line: &[u8]) -> bool {
 fn parse_entry(line: &[u8]) -> Result<Entry, (usize, String)> {
     let expected = || (1, "expected `SECONDS > BYTES`, `<` or `!`, for example `0.010 > <STX>1H`".to_owned());
     let space = line.iter().position(|&byte| byte == b' ').ok_or_else(expected)?;
-    let offset = parse_offset(&line[..space]).ok_or_else(|| {
-        (1, format!("`{}` is not a time in seconds such as 0.010", String::from_utf8_lossy(&line[..space])))
-    })?;
+    // What stands there instead is not quoted: it may be a record that an editor broke in two.
+    let offset =
+        parse_offset(&line[..space]).ok_or_else(|| (1, "not a time in seconds such as 0.010".to_owned()))?;
     let (mark, rest) = line[space + 1..].split_first().ok_or_else(expected)?;
     let direction = Direction::from_mark(*mark).ok_or_else(|| {
         let message = "expected `>` (analyzer to host), `<` (host to analyzer) or `!` (event)";
@@ -248,6 +251,19 @@ mod tests {
             let error = error_of(line);
             assert_eq!((error.line, error.column), (4, column), "{line}: {error}");
             assert!(error.message.contains(message), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_error_quotes_what_may_be_of_a_patient() {
+        for line in ["P|1||PAT7713^QUILL > x", "0.1 PAT7713", "0.1 > a<PAT7713>", "0.1 >PAT7713", "PAT7713"] {
+            let text = format!("{HEAD}0.000 > a\n{line}\n");
+            let error = Reader::new(text.as_bytes()).unwrap().nth(1).unwrap().unwrap_err();
+            assert!(!error.message.contains("PAT7713"), "{line}: {error}");
+        }
+        for text in ["labwire-capture PAT7713\n", "labwire-capture 1\nstarted PAT7713\n"] {
+            let error = Reader::new(text.as_bytes()).unwrap_err();
+            assert!(!error.message.contains("PAT7713"), "{text}: {error}");
         }
     }
 
