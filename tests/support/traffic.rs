@@ -3,7 +3,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Instant;
 
 use labwire_link::{UnitEnd, write_frame};
 
@@ -142,22 +141,36 @@ impl Line {
     #[track_caller]
     pub(crate) fn sends_segments(&mut self, segments: &[&str]) -> String {
         self.say(&block(segments));
-        let mut reply = Vec::new();
-        let started = Instant::now();
-        while !reply.ends_with(b"\x1c\r") {
-            let mut byte = [0];
-            self.0.read_exact(&mut byte).unwrap();
-            reply.extend(byte);
-            assert!(started.elapsed() < PATIENCE, "the acknowledgement has no end");
-        }
-        let reply = String::from_utf8(reply).unwrap();
+        let reply = self.hears_block();
         let answer = reply.split('\r').find_map(|segment| segment.strip_prefix("MSA|")).unwrap();
         answer.split('|').next().unwrap().to_owned()
     }
 
+    /// Hears a reply, whichever.
+    pub(crate) fn hears_any(&mut self) {
+        self.0.read_exact(&mut [0]).unwrap();
+    }
+
+    /// Says that nothing more will come.
+    pub(crate) fn shuts(&mut self) {
+        // A host that has closed already is not connected any more.
+        let _ = self.0.shutdown(Shutdown::Write);
+    }
+
+    /// Hears one block, or nothing before the host closes the line.
+    #[track_caller]
+    pub(crate) fn hears_block(&mut self) -> String {
+        let mut reply = Vec::new();
+        let mut byte = [0];
+        while !reply.ends_with(b"\x1c\r") && self.0.read(&mut byte).unwrap() == 1 {
+            reply.extend(byte);
+        }
+        String::from_utf8(reply).unwrap()
+    }
+
     /// Goes away, and waits until the host has gone too.
     pub(crate) fn hangs_up(mut self) {
-        self.0.shutdown(Shutdown::Write).unwrap();
+        self.shuts();
         self.is_left();
     }
 
