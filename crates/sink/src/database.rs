@@ -1,9 +1,10 @@
 //! The LIS database's file: tables, migrations, opening.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use crate::SinkError;
 
@@ -103,6 +104,13 @@ END;
 pub struct LisDatabase {
     pub(crate) sql: Connection,
     path: PathBuf,
+    /// Device and inode of the file that was opened.
+    file: (u64, u64),
+}
+
+/// Device and inode of the file that stands at a path.
+fn standing_at(path: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
 impl LisDatabase {
@@ -118,9 +126,14 @@ impl LisDatabase {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let sql = Connection::open_with_flags(path, flags)
-            .map_err(|error| SinkError::Unavailable { path: path.to_owned(), reason: error.to_string() })?;
-        let database = Self { sql, path: path.to_owned() };
+        let unavailable = |reason: String| SinkError::Unavailable { path: path.to_owned(), reason };
+        let sql = Connection::open_with_flags(path, flags).map_err(|error| unavailable(error.to_string()))?;
+        // SQLite would go on and leave a log and an index behind that stay read-only when the file is not.
+        if sql.is_readonly(MAIN_DB).map_err(|error| unavailable(error.to_string()))? {
+            return Err(unavailable("readonly: the file may not be opened for writing".to_owned()));
+        }
+        let file = standing_at(path).map_err(|error| unavailable(error.to_string()))?;
+        let database = Self { sql, path: path.to_owned(), file };
         database.prepare(busy_timeout)?;
         Ok(database)
     }
@@ -191,6 +204,16 @@ impl LisDatabase {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Refuses when the file that was opened stands there no more: SQLite goes on writing into a file that
+    /// was renamed, replaced or removed, where no LIS looks.
+    pub(crate) fn in_place(&self) -> Result<(), SinkError> {
+        if standing_at(&self.path).is_ok_and(|found| found == self.file) {
+            return Ok(());
+        }
+        let reason = "the file was replaced, renamed or removed since it was opened".to_owned();
+        Err(SinkError::Unavailable { path: self.path.clone(), reason })
     }
 
     fn foreign(&self, reason: impl Into<String>) -> SinkError {

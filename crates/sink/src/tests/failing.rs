@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use labwire_model::Kind;
 
@@ -93,6 +94,30 @@ fn a_newer_schema_and_a_foreign_file_are_refused_untouched() {
 
     fs::write(bench.path(), "a text of somebody's own making, long enough to be looked at").unwrap();
     assert!(matches!(bench.try_lis().map(drop), Err(SinkError::Foreign { .. })));
+}
+
+#[test]
+fn a_file_that_was_taken_away_gets_nothing_more_and_the_one_in_its_place_does() {
+    let mut bench = Bench::new();
+    let mut lis = bench.lis();
+    bench.receive(vec![deliver(1, Kind::Patient)]);
+    let archive = bench.directory.path().join("archive.db");
+    // With its log, which holds what was written last.
+    for ending in ["", "-wal", "-shm"] {
+        let name = |path: &Path| format!("{}{ending}", path.display());
+        fs::rename(name(&bench.path()), name(&archive)).unwrap();
+    }
+    let error = bench.deliver(&mut lis).unwrap_err();
+    assert!(
+        matches!(&error, SinkError::Unavailable { reason, .. } if reason.contains("replaced")),
+        "{error}"
+    );
+    assert!(error.is_retryable());
+    drop(lis);
+    delivered_at_last(&bench);
+    let archive = rusqlite::Connection::open(archive).unwrap();
+    let filed: i64 = archive.query_row("SELECT count(*) FROM result", [], |row| row.get(0)).unwrap();
+    assert_eq!(filed, 0, "the archive stays as it was");
 }
 
 #[test]
