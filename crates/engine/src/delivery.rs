@@ -49,7 +49,8 @@ impl Worker {
     pub(crate) fn start(spool: SpoolHandle, lis: PathBuf) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(1);
         let thread = std::thread::Builder::new().name("delivery-lis".to_owned()).spawn(move || {
-            Delivering { spool, lis, database: None, reader: None, failures: 0, damaged: 0 }.run(&receiver)
+            Delivering { spool, lis, database: None, reader: None, failures: 0, shown: None, damaged: 0 }
+                .run(&receiver)
         })?;
         Ok(Self { nudge: Nudge(sender), thread })
     }
@@ -71,6 +72,8 @@ struct Delivering {
     database: Option<LisDatabase>,
     reader: Option<Reader>,
     failures: u32,
+    /// The failure that the spool shows; written again when the words change.
+    shown: Option<String>,
     /// Damaged messages that the last look found; told when the number changes.
     damaged: usize,
 }
@@ -117,6 +120,7 @@ impl Delivering {
         if self.failures > 0 {
             telemetry::delivery_resumed(LIS, self.failures);
             self.failures = 0;
+            self.shown = None;
         }
     }
 
@@ -154,10 +158,11 @@ impl Delivering {
                 Ok(batch.len())
             }
             Err(failed) => {
-                if self.failures == 0 {
+                if self.shown.as_ref() != Some(&failed.0) {
                     let ids: Vec<i64> = batch.iter().map(|delivery| delivery.id).collect();
                     let error = failed.0.clone();
                     self.spool.wait(move |spool, reply| spool.mark_failed(ids, error, reply))?;
+                    self.shown = Some(failed.0.clone());
                 }
                 Err(failed)
             }

@@ -138,10 +138,13 @@ impl Engine {
         delivery.nudge().look();
 
         let (stop, stopped) = watch::channel(false);
+        let stopping = Arc::new(AtomicBool::new(false));
         let (ready, is_ready) = watch::channel(spool.handle().state().is_ready());
+        let asked_to_stop = Arc::clone(&stopping);
         spool.handle().observe(move |state| {
             let now_ready = state.is_ready();
-            if ready.send_replace(now_ready) != now_ready {
+            // That a spool is closed at the end is nothing that someone must act on.
+            if ready.send_replace(now_ready) != now_ready && !asked_to_stop.load(Ordering::Relaxed) {
                 telemetry::spool_state(now_ready, state.as_str());
             }
         });
@@ -158,7 +161,7 @@ impl Engine {
             spool: spool.handle(),
             metrics,
             connections: Arc::new(shared),
-            stopping: Arc::new(AtomicBool::new(false)),
+            stopping,
             started: Instant::now(),
         };
         let housekeeping = tokio::spawn(keep_house(handle.clone(), settings.incomplete_hold, stopped));
