@@ -75,8 +75,10 @@ pub(crate) enum Command {
     /// Every received result message is exactly one of delivered, pending, held, duplicate and
     /// discarded; every observation likewise, or ignored by a named rule. With --check the sums are
     /// recomputed from the stored rows; exit code 65 when anything differs.
+    #[command(after_help = "Example:\n  labwire ledger --check --config labwire.toml")]
     Ledger(Ledger),
     /// What the daemon is doing: connections, backlog, quarantine, readiness
+    #[command(after_help = "Example:\n  labwire status --config labwire.toml")]
     Status(State),
 }
 
@@ -181,12 +183,16 @@ pub(crate) struct Simulate {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Driver {
     /// List the driver profiles
+    #[command(after_help = "Example:\n  labwire driver list --json")]
     List(DriverList),
     /// Show a driver profile: identity, link, tests, notes
+    #[command(after_help = "Example:\n  labwire driver show generic/lis02")]
     Show(DriverShow),
     /// Check driver profiles: files, or all that are known
+    #[command(after_help = "Example:\n  labwire driver check drivers/generic/lis02.toml")]
     Check(DriverCheck),
     /// Run the [[check]]s of driver profiles; exit code 65 with a difference
+    #[command(after_help = "Example:\n  labwire driver test --all --fixtures fixtures")]
     Test(DriverTest),
 }
 
@@ -239,6 +245,7 @@ pub(crate) struct DriverTest {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Capture {
     /// Show a capture with control characters by name
+    #[command(after_help = "Example:\n  labwire capture show cbc.cap")]
     Show(CaptureShow),
     /// Make a capture of a raw byte dump or a terminal log, on standard output
     #[command(after_help = "Example:\n  labwire capture import terminal.log > terminal.cap")]
@@ -279,6 +286,7 @@ pub(crate) struct State {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Results {
     /// List results, newest last
+    #[command(after_help = "Example:\n  labwire results list --specimen 26030200120 --config labwire.toml")]
     List(ResultsList),
 }
 
@@ -300,8 +308,10 @@ pub(crate) struct ResultsList {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Quarantine {
     /// List what is held, and why
+    #[command(after_help = "Example:\n  labwire quarantine list --config labwire.toml")]
     List(QuarantineList),
     /// Show one held observation and the message that it came in
+    #[command(after_help = "Example:\n  labwire quarantine show 7 --config labwire.toml")]
     Show(QuarantineShow),
 }
 

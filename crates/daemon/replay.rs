@@ -13,6 +13,9 @@ use crate::decode::read;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::run::runtime;
 
+/// The end of an MLLP block.
+const BLOCK_END: &[u8] = b"\x1c\r";
+
 enum Speed {
     Max,
     Times(f64),
@@ -56,7 +59,7 @@ pub(crate) fn replay(arguments: &Replay) -> Outcome {
                 Action::Await(expected) => {
                     let deadline = Instant::now() + patience;
                     let mut answer = Vec::new();
-                    while answer.len() < expected.len() {
+                    while !is_whole(&answer, &expected) {
                         let read = tokio::io::AsyncReadExt::read(&mut wire, &mut buffer);
                         match timeout_at(deadline, read).await {
                             Ok(Ok(count)) if count > 0 => answer.extend_from_slice(&buffer[..count]),
@@ -90,6 +93,16 @@ pub(crate) fn replay(arguments: &Replay) -> Outcome {
         )?;
         if surprises > 0 { Err(Failure::told(Exit::Data)) } else { Ok(()) }
     })
+}
+
+/// Whether the host has said as much as the capture's did: bytes where it answers with single ones,
+/// blocks where it answers with blocks, whose length is the host's own affair.
+fn is_whole(answer: &[u8], expected: &[u8]) -> bool {
+    let blocks = |bytes: &[u8]| bytes.windows(2).filter(|pair| *pair == BLOCK_END).count();
+    match blocks(expected) {
+        0 => answer.len() >= expected.len(),
+        wanted => blocks(answer) >= wanted,
+    }
 }
 
 fn gone(to: &str, error: &io::Error) -> Failure {
