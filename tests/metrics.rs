@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use labwire_engine::metric::{METRICS, Metric, PROCESS_METRICS, reference_markdown};
+use labwire_link::{UnitEnd, write_frame};
 use support::{Daemon, Site, eventually, free_address, http_get};
 use traffic::{ACK, BLOCKS, ENQ, EOT, FRAMES, Line, NAK, damaged, frame, with_profiles};
 
@@ -25,6 +26,8 @@ const HEADER: &str = "H|\\^&|||A||||||||LIS2-A2|20260302081400";
 const ORDER: &str = "O|1|S7";
 const GLUCOSE: &str = "R|1|^^^GLU|5.4|mmol/L||N||F||||20260302081407";
 const TERMINATOR: &str = "L|1|N";
+/// Longest message and longest block.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const MESSAGE: [&str; 5] = [HEADER, "P|1", ORDER, GLUCOSE, TERMINATOR];
 
 /// Past libtest's capture, so that whoever sums up the run sees it.
@@ -347,6 +350,54 @@ fn other_paths_and_methods_do_not_exist() {
     let mut answer = String::new();
     io::Read::read_to_string(&mut stream, &mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+}
+
+#[test]
+fn messages_and_blocks_that_never_end_are_counted_as_limits() {
+    let mut site = Site::new();
+    with_profiles(&mut site);
+    let frames = site.listen("frames", FRAMES);
+    let blocks = site.listen("blocks", BLOCKS);
+    let _daemon = site.start();
+
+    let mut line = Line::to(frames);
+    line.exchange(ENQ, ACK);
+    let text = [&b"C|1|I|"[..], &[b'x'; 63_000]].concat();
+    let part = |number: usize| {
+        let mut frame = Vec::new();
+        write_frame(&mut frame, u8::try_from(number % 8).unwrap(), &text, UnitEnd::Intermediate);
+        frame
+    };
+    let taken = MESSAGE_BYTES_MAX / text.len();
+    for number in 1..=taken {
+        line.exchange(&part(number), ACK);
+    }
+    let counted = "labwire_limit_reached_total{limit=\"message-bytes\"}";
+    assert_eq!(value(&page(site.admin, "/metrics"), counted), Some(0.0));
+    line.say(&part(taken + 1));
+    line.is_left();
+    reaches(&site, counted, 1.0);
+
+    let mut line = Line::to(blocks);
+    line.may_say(b"\x0bMSH|^~\\&|");
+    line.may_say(&vec![b'x'; MESSAGE_BYTES_MAX + 1]);
+    line.is_left();
+    reaches(&site, "labwire_limit_reached_total{limit=\"unit-bytes\"}", 1.0);
+}
+
+#[test]
+fn a_message_cut_off_because_the_daemon_stops_is_counted_as_a_limit() {
+    let mut site = Site::new();
+    with_profiles(&mut site);
+    site.extra("[limits]\ndrain_timeout = \"1s\"\n");
+    let frames = site.listen("frames", FRAMES);
+    let daemon =
+        site.start_with(Path::new(env!("CARGO_BIN_EXE_labwire")), &[("LABWIRE_LOG", "debug".to_owned())]);
+    let mut line = Line::to(frames);
+    line.begins(&MESSAGE[..4]);
+    // The numbers end with the daemon; its log stays.
+    assert_eq!(daemon.stop(), Some(0));
+    assert!(site.log().contains("event=\"limit_reached\" limit=\"drain-time\""), "{}", site.log());
 }
 
 #[test]

@@ -107,6 +107,11 @@ impl Line {
         self.0.write_all(bytes).unwrap();
     }
 
+    /// Says what the host need not hear to its end.
+    pub(crate) fn may_say(&mut self, bytes: &[u8]) {
+        let _ = self.0.write_all(bytes);
+    }
+
     /// Hears exactly these bytes next.
     #[track_caller]
     pub(crate) fn hears(&mut self, expected: &[u8]) {
