@@ -25,7 +25,7 @@ use labwire_driver::{Dialect, Library, Plan, Protocol};
 use labwire_simulate::{Event, Faults, Input, Message, Settings, Simulator};
 use labwire_transport::{Connection, Peer, PseudoTerminal, Wire};
 use support::{Site, eventually};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 /// Kills of the ordinary run; a campaign sets `LABWIRE_CRASH_KILLS`.
@@ -65,7 +65,8 @@ struct Books {
 
 enum Line {
     Tcp(String),
-    Serial(PseudoTerminal),
+    /// A line for each daemon: what an old one had written must not be read as the new one's words.
+    Serial(mpsc::UnboundedReceiver<PseudoTerminal>),
 }
 
 /// Profiles of a dialect that can be simulated, generic ones left out.
@@ -94,57 +95,47 @@ fn settings(seed: u64) -> Settings {
     settings
 }
 
-/// What an analyzer has to do with the rest of the campaign.
-#[derive(Clone)]
-struct Orders {
-    /// Odd while somebody holds the other end of the serial line, which does not tell by itself.
-    host: watch::Receiver<u64>,
-    /// The even number on which the serial analyzer rests: it writes nothing until the next one.
-    resting_on: Arc<AtomicU64>,
-    stop: watch::Receiver<bool>,
+async fn run_analyzer(
+    mut simulator: Simulator,
+    mut line: Line,
+    mut stop: watch::Receiver<bool>,
     acknowledged: Arc<AtomicU64>,
-}
-
-async fn run_analyzer(mut simulator: Simulator, line: Line, orders: Orders) -> Books {
-    let Orders { mut host, resting_on, mut stop, acknowledged } = orders;
+) -> Books {
     let origin = Instant::now();
     let mut books = Books::default();
-    let target = match &line {
-        Line::Tcp(target) => Some(target.clone()),
-        Line::Serial(_) => None,
-    };
-    let mut serial = match line {
-        Line::Serial(terminal) => Some(Connection::new(Wire::PseudoTerminal(terminal), Peer::Memory)),
-        Line::Tcp(_) => None,
-    };
+    let mut serial = None;
     while !*stop.borrow() {
-        let mut dialled = match &target {
-            Some(target) => analyzer::connect(target).await.ok(),
-            None => None,
-        };
+        let mut dialled = None;
+        let mut next_line = None;
+        match &mut line {
+            Line::Tcp(target) => dialled = analyzer::connect(target).await.ok(),
+            Line::Serial(lines) => next_line = Some(lines),
+        }
         let Some(wire) = dialled.as_mut().or(serial.as_mut()) else {
-            sleep(PAUSE).await;
+            match next_line {
+                Some(lines) => tokio::select! {
+                    terminal = lines.recv() => serial = terminal.map(plug),
+                    _ = stop.wait_for(|stop| *stop) => {}
+                },
+                None => sleep(PAUSE).await,
+            }
             continue;
         };
-        if target.is_none() {
-            let number = *host.borrow_and_update();
-            if number % 2 == 0 {
-                resting_on.store(number, Ordering::Relaxed);
-                tokio::select! {
-                    _ = host.changed() => continue,
-                    _ = stop.wait_for(|stop| *stop) => break,
-                }
-            }
-        }
         let living = analyzer::live(&mut simulator, wire, origin, |event| {
             if let Event::Acknowledged(message) = event {
                 acknowledged.fetch_add(1, Ordering::Relaxed);
                 books.acknowledged.push(message);
             }
         });
+        let replugged = async {
+            match next_line {
+                Some(lines) => lines.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = living => {}
-            _ = host.changed(), if target.is_none() => {}
+            terminal = replugged => serial = terminal.map(plug),
             _ = stop.wait_for(|stop| *stop) => {}
         }
         simulator.step(origin.elapsed(), Input::Closed);
@@ -153,6 +144,10 @@ async fn run_analyzer(mut simulator: Simulator, line: Line, orders: Orders) -> B
     books.outstanding = simulator.outstanding().cloned();
     books._serial = serial;
     books
+}
+
+fn plug(terminal: PseudoTerminal) -> Connection {
+    Connection::new(Wire::PseudoTerminal(terminal), Peer::Memory)
 }
 
 /// What ends a daemon's life.
@@ -200,41 +195,34 @@ fn campaign(binary: &Path, seed: u64, kills: u64, acknowledged: u64, death: &Dea
     let library = Library::embedded();
     let (lis01, mllp) = (plans(&library, Dialect::Lis01), plans(&library, Dialect::Mllp));
     let mut site = Site::new();
-    let (host_changes, host) = watch::channel(0_u64);
     let (stop, stopped) = watch::channel(false);
     let count = Arc::new(AtomicU64::new(0));
-    let resting_on = Arc::new(AtomicU64::new(u64::MAX));
-    let orders = Orders {
-        host,
-        resting_on: Arc::clone(&resting_on),
-        stop: stopped,
-        acknowledged: Arc::clone(&count),
-    };
     let mut lines = Vec::new();
     for (number, plan) in lis01.iter().chain(&mllp).enumerate() {
         let address = site.listen(&format!("tcp-{number}"), &plan.id);
         lines.push((Arc::clone(plan), Line::Tcp(address.to_string())));
     }
-    let terminal = {
-        let _guard = runtime.enter();
-        PseudoTerminal::open().unwrap()
-    };
-    let far_end = std::fs::OpenOptions::new().read(true).write(true).open(terminal.path()).unwrap();
-    site.connection(
-        "serial",
-        &lis01[0].id,
-        &format!("serial = {{ device = \"{}\" }}", terminal.path().display()),
-    );
-    lines.push((Arc::clone(&lis01[0]), Line::Serial(terminal)));
+    // A stable name for whatever line is plugged in, as /dev/serial/by-id has for a USB adapter.
+    let device = site.path("serial-line");
+    site.connection("serial", &lis01[0].id, &format!("serial = {{ device = \"{}\" }}", device.display()));
+    let (plugs, terminals) = mpsc::unbounded_channel();
+    lines.push((Arc::clone(&lis01[0]), Line::Serial(terminals)));
     let analyzers: Vec<_> = lines
         .into_iter()
         .enumerate()
         .map(|(number, (plan, line))| {
             let number = number as u64 + 1;
-            let simulator =
-                Simulator::new(plan, seed.wrapping_mul(1_000).wrapping_add(number), settings(number))
-                    .unwrap();
-            runtime.spawn(run_analyzer(simulator, line, orders.clone()))
+            let mut settings = settings(number);
+            if let Line::Serial(_) = line {
+                // A serial line does not drop: the reply that the analyzer did not wait for arrives
+                // and would be taken for the reply to its next bid.
+                settings.faults.drop_before_eot_per_mille = 0;
+                settings.faults.drop_before_end_per_mille = 0;
+                settings.faults.drop_before_reply_per_mille = 0;
+            }
+            let seed = seed.wrapping_mul(1_000).wrapping_add(number);
+            let simulator = Simulator::new(plan, seed, settings).unwrap();
+            runtime.spawn(run_analyzer(simulator, line, stopped.clone(), Arc::clone(&count)))
         })
         .collect();
 
@@ -245,18 +233,23 @@ fn campaign(binary: &Path, seed: u64, kills: u64, acknowledged: u64, death: &Dea
             Death::Kill => Vec::new(),
             Death::Planted(fault) => vec![(labwire_store::sabotage::VARIABLE, fault(&mut chance))],
         };
-        // A port that nobody holds open keeps neither bytes nor its exclusive use; this one does.
-        let even = *host_changes.borrow();
-        eventually("the serial analyzer to rest", || (resting_on.load(Ordering::Relaxed) == even).then_some(()));
-        rustix::termios::ioctl_tiocnxcl(&far_end).unwrap();
-        rustix::termios::tcflush(&far_end, rustix::termios::QueueSelector::IOFlush).unwrap();
+        let terminal = {
+            let _guard = runtime.enter();
+            PseudoTerminal::open().unwrap()
+        };
+        let _ = std::fs::remove_file(&device);
+        std::os::unix::fs::symlink(terminal.path(), &device).unwrap();
         let mut daemon = site.spawn(binary, &environment);
         eventually("the daemon to be ready", || {
             let ended = daemon.has_ended();
-            assert!(!ended || matches!(death, Death::Planted(_)), "the daemon ended by itself:\n{}", site.log());
+            assert!(
+                !ended || matches!(death, Death::Planted(_)),
+                "the daemon ended by itself:\n{}",
+                site.log()
+            );
             (ended || daemon.is_ready()).then_some(())
         });
-        host_changes.send_modify(|number| *number += 1);
+        plugs.send(terminal).unwrap();
         match death {
             Death::Kill => {
                 // The time is the experiment, not a wait for something.
@@ -265,7 +258,6 @@ fn campaign(binary: &Path, seed: u64, kills: u64, acknowledged: u64, death: &Dea
             }
             Death::Planted(_) => eventually("the planted crash", || daemon.has_ended().then_some(())),
         }
-        host_changes.send_modify(|number| *number += 1);
         deaths += 1;
     }
 

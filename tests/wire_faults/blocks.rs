@@ -45,6 +45,17 @@ fn a_block_byte_by_byte_is_acknowledged_once() {
 }
 
 #[test]
+fn a_sender_that_closes_its_direction_behind_the_block_gets_its_acknowledgement() {
+    let mut line = analyzer(Kind::Blocks);
+    line.say(&(oru_block("M1", "S7", "5.4") + &oru_block("M2", "S8", "6.1")));
+    line.says_no_more();
+    line.hears_acknowledgement("AA", "M1");
+    line.hears_acknowledgement("AA", "M2");
+    line.is_left_by_the_host();
+    line.has_filed(&[GLUCOSE_ROW, NEXT_ROW], Books::delivered(2));
+}
+
+#[test]
 fn blocks_in_one_write_are_acknowledged_in_their_order() {
     let mut line = analyzer(Kind::Blocks);
     line.say(&(oru_block("M1", "S7", "5.4") + &oru_block("M2", "S8", "6.1")));

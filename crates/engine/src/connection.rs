@@ -319,6 +319,10 @@ async fn converse(
 
     let mut buffer = vec![0; READ_BYTES];
     let mut out = Vec::new();
+    // The analyzer has sent its last byte: what it sent before is still stored and answered, since a
+    // sender may close its own direction and wait for the reply in the other.
+    let mut read_to_end = false;
+    // The transport is of no use any more.
     let mut gone = false;
     let mut drain_end: Option<tokio::time::Instant> = None;
     loop {
@@ -336,13 +340,18 @@ async fn converse(
             conversation.tell(Input::Closed);
             continue;
         }
+        if read_to_end && !gone && conversation.outstanding.is_none() {
+            gone = true;
+            conversation.tell(Input::Closed);
+            continue;
+        }
         if gone && conversation.outstanding.is_none() && conversation.session.is_neutral() {
             break;
         }
         if drain_end.is_some() && conversation.outstanding.is_none() && conversation.session.is_neutral() {
             break;
         }
-        let wake = conversation.wake_at(drain_end);
+        let wake = conversation.wake_at(drain_end.filter(|_| !gone));
         tokio::select! {
             biased;
             Some((token, reply)) = replies.recv() => conversation.committed(token, reply),
@@ -355,20 +364,14 @@ async fn converse(
                 let is_ready = *ready.borrow_and_update();
                 conversation.tell(Input::StoreReady(is_ready));
             }
-            received = wire.receive(&mut buffer), if !gone && conversation.session.accepts_input() => match received {
+            received = wire.receive(&mut buffer), if !gone && !read_to_end && conversation.session.accepts_input() => match received {
                 Ok(Received::Bytes(count)) => {
                     telemetry::bytes_received(&name, count);
                     conversation.tell(Input::Bytes(&buffer[..count]));
                 }
                 Ok(Received::CharacterError(_)) => conversation.tell(Input::CharacterError),
-                Ok(Received::Closed) => {
-                    gone = true;
-                    conversation.tell(Input::Closed);
-                }
-                Err(_) => {
-                    gone = true;
-                    conversation.tell(Input::Closed);
-                }
+                // A line that broke cannot be written either; the first reply finds out.
+                Ok(Received::Closed) | Err(_) => read_to_end = true,
             },
             () = sleep_until(wake) => {
                 if drain_end.is_some_and(|end| end <= tokio::time::Instant::now()) && !gone {

@@ -162,6 +162,12 @@ impl Analyzer {
         }
     }
 
+    /// Has said its last byte and goes on listening: the write direction of the line is closed.
+    pub(crate) fn says_no_more(&mut self) {
+        let Some(Line::Tcp(stream)) = &self.line else { panic!("a serial line has no directions to close") };
+        stream.shutdown(Shutdown::Write).unwrap();
+    }
+
     /// Goes away without another word, and has heard nothing more than it was asked for.
     #[track_caller]
     pub(crate) fn hangs_up(&mut self) {

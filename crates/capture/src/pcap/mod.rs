@@ -10,7 +10,7 @@ mod flow;
 mod packet;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use core::time::Duration;
 use jiff::Timestamp;
@@ -65,7 +65,7 @@ pub(crate) fn read(bytes: &[u8], notes: &mut Vec<Note>) -> (Option<Header>, Vec<
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Service {
     server: SocketAddr,
-    client: std::net::IpAddr,
+    client: core::net::IpAddr,
 }
 
 #[derive(Debug)]

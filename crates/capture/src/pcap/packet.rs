@@ -1,6 +1,6 @@
 //! The TCP segment in a packet, below whatever the network card was.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One TCP segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
