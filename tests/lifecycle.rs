@@ -271,7 +271,9 @@ fn a_message_that_broke_off_outlives_the_daemon_waits_for_a_person_and_yields_to
     daemon.kill();
 
     let daemon = site.start();
-    assert_eq!(connection_line(&site, "bench")["incomplete"], 1);
+    eventually("the incomplete message", || {
+        (connection_line(&site, "bench")["incomplete"] == 1).then_some(())
+    });
     assert_eq!(site.json(&["quarantine", "list"]), Vec::<serde_json::Value>::new(), "its repeat may come");
     site.assert_ledger_balances();
     assert_eq!(daemon.stop(), Some(0));
@@ -294,6 +296,25 @@ fn a_message_that_broke_off_outlives_the_daemon_waits_for_a_person_and_yields_to
     assert_eq!((&line["incomplete"], &line["held_observations"]), (&0.into(), &0.into()), "{line}");
     assert_eq!(daemon.stop(), Some(0));
     assert_eq!(site.lis_rows().values().sum::<u64>(), 1, "filed once");
+    site.assert_ledger_balances();
+}
+
+#[test]
+fn a_connection_s_own_hold_ends_by_itself_while_others_wait_on() {
+    let mut site = Site::new();
+    sender::add_profile(&mut site);
+    let patient = site.listen("patient", PROFILE);
+    let hasty = free_address();
+    site.connection("hasty", PROFILE, &format!("tcp.listen = \"{hasty}\"\nincomplete_hold = \"1s\""));
+    let daemon = site.start();
+    // The one that waits broke off first.
+    for (address, specimen) in [(patient, "PATIENT"), (hasty, "HASTY")] {
+        Sender::connect(address).frames(&records(specimen, "5.10")[..4]);
+    }
+    let held = eventually("the hold to end", || site.json(&["quarantine", "list"]).into_iter().next());
+    assert_eq!(held["specimen_id"], "HASTY", "{held}");
+    assert_eq!(connection_line(&site, "patient")["incomplete"], 1, "held for 15 minutes");
+    assert_eq!(daemon.stop(), Some(0));
     site.assert_ledger_balances();
 }
 

@@ -15,7 +15,7 @@ pub mod reports;
 mod site;
 mod telemetry;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -164,7 +164,8 @@ impl Engine {
             stopping,
             started: Instant::now(),
         };
-        let housekeeping = tokio::spawn(keep_house(handle.clone(), settings.incomplete_hold, stopped));
+        let holds = Arc::new(Holds { of: settings.incomplete_holds, elsewhere: settings.incomplete_hold });
+        let housekeeping = tokio::spawn(keep_house(handle.clone(), holds, stopped));
         Ok(Self { handle, stop, connections, housekeeping, delivery, spool })
     }
 
@@ -252,7 +253,22 @@ fn take_up(shared: &[Arc<Shared>], reader: &Reader) -> Result<(), StartError> {
     Ok(())
 }
 
-async fn keep_house(handle: Handle, incomplete_hold: Duration, mut stop: watch::Receiver<bool>) {
+/// How long incomplete messages wait for their sender.
+struct Holds {
+    of: BTreeMap<String, Duration>,
+    /// Connections that are not configured any more.
+    elsewhere: Duration,
+}
+
+impl Holds {
+    /// The latest end of a reception on this connection whose hold is over.
+    fn over_before(&self, connection: &str, now_ms: i64) -> i64 {
+        let hold = self.of.get(connection).unwrap_or(&self.elsewhere);
+        now_ms.saturating_sub(i64::try_from(hold.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+async fn keep_house(handle: Handle, holds: Arc<Holds>, mut stop: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(TICK);
     loop {
         tokio::select! {
@@ -263,8 +279,9 @@ async fn keep_house(handle: Handle, incomplete_hold: Duration, mut stop: watch::
         let asked = handle.clone();
         let _ = tokio::task::spawn_blocking(move || asked.read_levels()).await;
         let at = Stamp::now();
-        let hold = i64::try_from(incomplete_hold.as_millis()).unwrap_or(i64::MAX);
-        handle.spool.expire_incompletes(at.wall_ms.saturating_sub(hold), at, |reply| {
+        let holds = Arc::clone(&holds);
+        let before_ms = move |connection: &str| holds.over_before(connection, at.wall_ms);
+        handle.spool.expire_incompletes(before_ms, at, |reply| {
             if let Ok(expired) = reply
                 && !expired.is_empty()
             {

@@ -1,5 +1,6 @@
 //! From a validated site file to what the engine runs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,7 +30,9 @@ pub struct Settings {
     pub lis: PathBuf,
     /// How long an identical message counts as a repetition.
     pub duplicate_window: Duration,
-    /// How long an incomplete message waits for its sender before it goes to quarantine.
+    /// How long an incomplete message waits for its sender before it goes to quarantine, by connection.
+    pub incomplete_holds: BTreeMap<String, Duration>,
+    /// The same for a connection that is not configured any more.
     pub incomplete_hold: Duration,
     /// Limits of all connections.
     pub limits: Limits,
@@ -69,6 +72,11 @@ impl Settings {
             spool: site.spool.path.clone(),
             lis: lis.clone(),
             duplicate_window: site.limits.duplicate_window,
+            incomplete_holds: site
+                .connections
+                .iter()
+                .map(|connection| (connection.name.clone(), connection.incomplete_hold))
+                .collect(),
             incomplete_hold: site.limits.incomplete_hold,
             limits: Limits {
                 persist_deadline: site.limits.persist_deadline,

@@ -57,20 +57,21 @@ fn decoded(transaction: &Transaction<'_>, message: i64) -> Result<DecodedMessage
     Ok(persist::decoded_of(&bytes)?)
 }
 
-/// Ends the hold of incomplete messages whose reception ended before `before_ms`.
+/// Ends the hold of incomplete messages whose reception ended before the time of their connection.
 pub(crate) fn expire(
     transaction: &Transaction<'_>,
-    before_ms: i64,
+    before_ms: impl Fn(&str) -> i64,
     at: Stamp,
 ) -> Result<Vec<MessageId>, Refusal> {
-    let waiting: Vec<(i64, MessageId, String)> = transaction
+    let mut waiting: Vec<(i64, MessageId, String, i64)> = transaction
         .sql
         .prepare_cached(
-            "SELECT id, uuid, connection FROM message WHERE state = 'incomplete' AND wall_ms < ?1 ORDER BY id",
+            "SELECT id, uuid, connection, wall_ms FROM message WHERE state = 'incomplete' ORDER BY id",
         )?
-        .query_map([before_ms], |row| Ok((row.get(0)?, message_id(row, 1)?, row.get(2)?)))?
+        .query_map([], |row| Ok((row.get(0)?, message_id(row, 1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
-    for (row, _, connection) in &waiting {
+    waiting.retain(|(_, _, connection, ended_ms)| *ended_ms < before_ms(connection));
+    for (row, _, connection, _) in &waiting {
         let decoded = decoded(transaction, *row)?;
         transaction.change(*row, || {
             transaction
@@ -97,7 +98,7 @@ pub(crate) fn expire(
             transaction.tell_sinks(connection, *row, at)
         })?;
     }
-    Ok(waiting.into_iter().map(|(_, id, _)| id).collect())
+    Ok(waiting.into_iter().map(|(_, id, ..)| id).collect())
 }
 
 /// The incomplete message that a complete one may settle: kept, or expired.

@@ -260,10 +260,11 @@ impl SpoolHandle {
         self.submit(None, bytes, move |transaction| incomplete::close(transaction, &close), reply);
     }
 
-    /// Moves incomplete messages whose reception ended before `before_ms` to quarantine.
+    /// Moves incomplete messages to quarantine whose reception ended before the time that `before_ms`
+    /// says for their connection.
     pub fn expire_incompletes(
         &self,
-        before_ms: i64,
+        before_ms: impl Fn(&str) -> i64 + Send + 'static,
         at: Stamp,
         reply: impl FnOnce(Result<Vec<MessageId>, StoreError>) + Send + 'static,
     ) {

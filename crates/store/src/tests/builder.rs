@@ -70,7 +70,7 @@ impl Bench {
 
     pub(super) fn expire(&self, before_ms: i64) -> Vec<MessageId> {
         self.handle()
-            .wait(|handle, reply| handle.expire_incompletes(before_ms, at(before_ms), reply))
+            .wait(|handle, reply| handle.expire_incompletes(move |_| before_ms, at(before_ms), reply))
             .unwrap()
     }
 
