@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Check a site configuration or a driver profile, and say every problem at once
     ///
-    /// A site file is checked together with every driver it names and their [[check]]s; a driver file
+    /// A site file is checked together with every driver it names and their `[[check]]`s; a driver file
     /// with its own. Problems are shown with file, line, caret and a suggestion; exit code 78.
     #[command(
         after_help = "Examples:\n  labwire check --config /etc/labwire/labwire.toml\n  labwire check drivers/vendor/model.toml"
@@ -191,7 +191,7 @@ pub(crate) enum Driver {
     /// Check driver profiles: files, or all that are known
     #[command(after_help = "Example:\n  labwire driver check drivers/generic/lis02.toml")]
     Check(DriverCheck),
-    /// Run the [[check]]s of driver profiles; exit code 65 with a difference
+    /// Run the `[[check]]`s of driver profiles; exit code 65 with a difference
     #[command(after_help = "Example:\n  labwire driver test --all --fixtures fixtures")]
     Test(DriverTest),
 }

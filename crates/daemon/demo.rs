@@ -238,8 +238,10 @@ fn announce(arguments: &Demo, benches: &[Bench], admin: SocketAddr) -> io::Resul
 
 /// One analyzer's life; gives the number of messages that it saw acknowledged.
 async fn run_bench(bench: Bench, seed: u64, mut stop: watch::Receiver<bool>) -> u64 {
-    let mut settings =
-        labwire_simulate::Settings::new(now(), format!("{}{seed}-", if seed.is_multiple_of(2) { 'D' } else { 'C' }));
+    let mut settings = labwire_simulate::Settings::new(
+        now(),
+        format!("{}{seed}-", if seed.is_multiple_of(2) { 'D' } else { 'C' }),
+    );
     settings.interval = Duration::from_millis(600 + 150 * seed);
     settings.control_every = 7;
     settings.observations_max = 6;

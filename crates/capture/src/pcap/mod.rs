@@ -9,8 +9,8 @@ mod file;
 mod flow;
 mod packet;
 
-use std::collections::BTreeMap;
 use core::net::SocketAddr;
+use std::collections::BTreeMap;
 
 use core::time::Duration;
 use jiff::Timestamp;
