@@ -173,7 +173,8 @@ fn connect_your_first_analyzer_works_as_it_is_written() {
             "sh" => {
                 for line in block.text.lines().filter(|line| !line.trim().is_empty()) {
                     if line.starts_with("labwire run ") {
-                        let child = desk.shell(&format!("exec {}", desk.here(line))).spawn().unwrap();
+                        let mut command = desk.shell(&format!("exec {}", desk.here(line)));
+                        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
                         daemon = Some(Running(child));
                         eventually("the daemon to be ready", || {
                             http_get(desk.admin, "/ready").filter(|answer| answer.starts_with("HTTP/1.1 200"))

@@ -14,8 +14,7 @@ const LIMIT_MAX: u64 = 100_000;
 pub(crate) struct Commands(pub(crate) Handle);
 
 impl Handler for Commands {
-    async fn handle(&self, request: Request, peer: Peer, lines: Lines) -> Result<(), Refusal> {
-        tracing::info!(event = "command", command = %request.command.escape_debug(), uid = peer.uid, pid = peer.pid);
+    async fn handle(&self, request: Request, _: Peer, lines: Lines) -> Result<(), Refusal> {
         let handle = self.0.clone();
         let answered = tokio::task::spawn_blocking(move || {
             if request.command == "status" {
