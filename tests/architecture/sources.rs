@@ -39,7 +39,10 @@ fn collect(root: &Path, directory: &Path, sources: &mut Vec<Source>) {
         let entry = entry.unwrap();
         let (path, kind) = (entry.path(), entry.file_type().unwrap());
         let skipped = matches!(entry.file_name().to_str(), Some(".git" | "target" | "proptest-regressions"));
-        if kind.is_dir() && !skipped {
+        if skipped {
+            continue;
+        }
+        if kind.is_dir() {
             collect(root, &path, sources);
         } else if kind.is_file()
             && let Ok(text) = fs::read_to_string(&path)

@@ -1,13 +1,8 @@
 //! LIS01 frames of a byte dump, read without a conversation.
 
+use labwire_link::control::{ACK, CR, ENQ, EOT, ETB, ETX, GS, LF, NAK, STX};
 use labwire_model::Diagnostic;
 
-const STX: u8 = 0x02;
-const ETX: u8 = 0x03;
-const EOT: u8 = 0x04;
-const ENQ: u8 = 0x05;
-const GS: u8 = 0x1d;
-const ETB: u8 = 0x17;
 
 /// Text of a dump, as its frames hold it.
 #[derive(Debug, Default)]
@@ -120,7 +115,7 @@ pub(crate) fn unframe(bytes: &[u8]) -> Unframed {
             }
             byte => {
                 // Line ends and the host's replies stand between the frames of many dumps.
-                if !matches!(byte, b'\r' | b'\n' | 0x06 | 0x15 | 0x00) {
+                if !matches!(byte, CR | LF | ACK | NAK | 0) {
                     stray += 1;
                 }
                 at += 1;
