@@ -22,7 +22,11 @@ pub(crate) fn close(transaction: &Transaction<'_>, close: &CloseIncomplete) -> R
         .query_row(params![close.connection, signed(close.transmission)], |row| message_id(row, 0))
         .optional()?;
     let frames = persist::discard_frames(transaction, &close.connection, close.transmission)?;
-    if let Some(id) = settled {
+    // The commit that completed it took its frames along. Those that are there came after a late commit
+    // whose message the analyzer gave up, and were acknowledged.
+    if frames == 0
+        && let Some(id) = settled
+    {
         return Ok(Closed::Settled(id));
     }
     if frames == 0 && close.raw.is_empty() {
@@ -161,7 +165,8 @@ pub(crate) fn released_records(
 }
 
 /// Settles an incomplete message by the complete one in `by`. One that is settled already, or that
-/// a late commit had completed, stays as it is.
+/// a late commit had completed, stays as it is; of one that could not be closed the frames go, since
+/// the complete message holds what they held.
 pub(crate) fn settle(
     transaction: &Transaction<'_>,
     connection: &str,
@@ -169,7 +174,10 @@ pub(crate) fn settle(
     by: i64,
     at: Stamp,
 ) -> Result<(), Refusal> {
-    let Some(row) = unsettled(transaction, connection, resolves)? else { return Ok(()) };
+    let Some(row) = unsettled(transaction, connection, resolves)? else {
+        persist::discard_frames(transaction, connection, resolves.transmission)?;
+        return Ok(());
+    };
     let state = match resolves.how {
         Resolution::Superseded => RowState::Duplicate,
         Resolution::Resumed => RowState::Resumed,

@@ -20,6 +20,10 @@ use crate::{StoreError, database};
 
 /// Bytes of raw messages in one batch of deliveries; a single larger one goes alone.
 pub const BATCH_RAW_BYTES_MAX: usize = 8 << 20;
+/// Incomplete messages that are read for a connection: those of years pile up.
+const INCOMPLETES_MAX: usize = 64;
+/// Bytes of incomplete messages that are read for a connection, but for a single larger one.
+const INCOMPLETES_BYTES_MAX: usize = 8 << 20;
 
 /// A reading connection. Its reads block on the disk; each sees one consistent state.
 pub struct Reader {
@@ -103,8 +107,8 @@ impl Reader {
         Ok(found)
     }
 
-    /// Incomplete messages of a connection that a later message may still settle, oldest first. A
-    /// damaged one is told to the log and left out.
+    /// The newest incomplete messages of a connection that a later message may still settle, oldest
+    /// first; as many as memory may hold. A damaged one is told to the log and left out.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
@@ -116,12 +120,14 @@ impl Reader {
                    SELECT 1 FROM message AS later WHERE later.connection = message.connection
                      AND later.sequence > message.sequence AND later.identity IS NOT NULL)
                  FROM message WHERE connection = ?1 AND identity IS NULL AND state IN ('incomplete', 'filed')
-                 ORDER BY id"
+                 ORDER BY id DESC"
             ))
             .map_err(failed)?;
         let mut rows = statement.query([connection]).map_err(failed)?;
         let mut found = Vec::new();
-        while let Some(row) = rows.next().map_err(failed)? {
+        let mut bytes = 0;
+        while found.len() < INCOMPLETES_MAX && bytes < INCOMPLETES_BYTES_MAX {
+            let Some(row) = rows.next().map_err(failed)? else { break };
             let message = match RawMessage::read(row) {
                 Ok(message) => message,
                 Err(error @ StoreError::Failed { .. }) => return Err(error),
@@ -130,6 +136,7 @@ impl Reader {
                     continue;
                 }
             };
+            bytes += message.raw.len();
             found.push(IncompleteMessage {
                 id: message.id,
                 connection: message.connection,
@@ -140,6 +147,7 @@ impl Reader {
                 followed: row.get(BODIES_AT + 5).map_err(failed)?,
             });
         }
+        found.reverse();
         Ok(found)
     }
 

@@ -1,6 +1,7 @@
 //! The writer thread: group commit, the I/O latch, checkpoints, heartbeat.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -63,7 +64,11 @@ impl Job {
     ) -> Self {
         let run: Run = Box::new(move |attempt| {
             let result = match attempt {
-                Attempt::In(transaction) => work(transaction),
+                // A request that panics is refused and taken back; its neighbours and the writer go on.
+                Attempt::In(transaction) => catch_unwind(AssertUnwindSafe(|| work(transaction)))
+                    .unwrap_or_else(|_| {
+                        Err(StoreError::failed("store the request", &"a defect of this program").into())
+                    }),
                 Attempt::Refused(error) => Err(Refusal::Store(error)),
             };
             match result {

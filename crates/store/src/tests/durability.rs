@@ -436,3 +436,24 @@ fn a_damaged_record_is_named_and_its_neighbours_are_delivered() {
     assert_eq!(incompletes, [10]);
     assert_eq!(reader.status().unwrap().open_frames, 4);
 }
+
+#[test]
+fn a_request_that_panics_is_refused_alone() {
+    let bench = Bench::new();
+    let refused: Result<(), StoreError> = bench.handle().wait(|handle, reply| {
+        handle.submit(
+            None,
+            0,
+            |transaction| {
+                transaction.tally("a", Tally::Queries)?;
+                panic!("a defect")
+            },
+            reply,
+        );
+    });
+    assert!(matches!(refused, Err(StoreError::Failed { .. })), "{refused:?}");
+    assert_eq!(bench.handle().state(), StoreState::Ready);
+    bench.file(whole(1, message(results("x", &[]))));
+    let ledger = bench.reader().ledger().unwrap();
+    assert_eq!(ledger.tallies.get("a"), None, "what it had written was taken back");
+}

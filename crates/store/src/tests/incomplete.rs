@@ -63,6 +63,39 @@ fn one_that_a_late_commit_completed_is_not_incomplete() {
 }
 
 #[test]
+fn frames_that_follow_a_late_commit_in_its_reception_are_not_lost() {
+    let bench = Bench::new();
+    // Durable, but refused as late; the analyzer gives the message up and begins another one.
+    bench.file(whole(1, message(results("x", &[Deliver]))));
+    bench.persist(part(1, frame(Some(1), "y"))).unwrap();
+    let closed = bench.close(broken_off(1, results("y", &[hold("incomplete")]), 0));
+    assert!(matches!(closed, Closed::Incomplete(_)), "{closed:?}");
+    assert_eq!(bench.states(), [MessageState::Pending, MessageState::Incomplete]);
+    assert_eq!(bench.balance().0.received, 2);
+}
+
+#[test]
+fn one_that_could_not_be_closed_is_settled_with_its_frames() {
+    let bench = Bench::new();
+    bench.persist(part(1, frame(Some(1), "x"))).unwrap();
+    // Closing it failed; then the sender repeats it whole.
+    bench.file(whole(2, settles(1, Resolution::Superseded, "xy", &[Deliver])));
+    assert_eq!(bench.reader().open_transmissions().unwrap(), [], "a restart finds nothing to close");
+    assert_eq!(bench.balance().0.received, 1);
+}
+
+#[test]
+fn of_very_many_the_newest_are_read() {
+    let bench = Bench::new();
+    for transmission in 1..=70 {
+        bench.close(broken_off(transmission, results("x", &[hold("incomplete")]), 0));
+    }
+    let read = bench.reader().incompletes("a").unwrap();
+    let numbers: Vec<u64> = read.iter().map(|one| one.transmission).collect();
+    assert_eq!(numbers, (7..=70).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_whole_repeat_supersedes_it() {
     let bench = Bench::new();
     broken(&bench);
