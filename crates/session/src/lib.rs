@@ -8,11 +8,13 @@
 //! - The only calls that lead to a positive reply are [`Session::persisted`] and, for the good
 //!   repeat of a frame that is durable already, the link machine's own recognition of it.
 //! - A unit that was not persisted leaves no trace: the analyzer sends it again.
+//! - A message whose reading meets a defect of ours is stored and acknowledged like any other, and held.
 
 #![forbid(unsafe_code)]
 
 mod acknowledge;
 mod effect;
+mod guard;
 mod reception;
 mod resume;
 mod session;

@@ -123,6 +123,13 @@ pub(crate) struct Unsettled {
     pub(crate) last: bool,
 }
 
+impl Unsettled {
+    /// What it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.raw.len() + self.identity.len()
+    }
+}
+
 /// Joins the frames of a reception as the spool held them. A frame that was refused because its
 /// commit was late is durable all the same; its retransmission follows it with the same number and
 /// the same bytes and counts once.

@@ -14,11 +14,14 @@ use labwire_model::{DecodedMessage, MessageKind};
 
 use crate::acknowledge::{ControlIds, Replies};
 use crate::effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
+use crate::guard;
 use crate::reception::{Mark, MessageEnd, Reception, RecoveredFrame, Unsettled, hold_incomplete, join};
 use crate::resume::{merge, relation};
 
 /// Incomplete messages that a later whole repetition can still settle, per connection.
 const UNSETTLED_MAX: usize = 16;
+/// Bytes of those, with what they are compared by. A larger one stays for a person.
+const UNSETTLED_BYTES_MAX: usize = 8 << 20;
 /// Why a stream is closed whose message exceeds [`Settings::message_bytes_max`].
 pub const MESSAGE_TOO_LONG: &str = "the message is longer than message_bytes_max";
 /// Name on the link of every reply to a message of the analyzer. Nobody waits to hear of one.
@@ -128,8 +131,13 @@ impl Session {
     }
 
     fn remember(&mut self, unsettled: Unsettled) {
-        if self.unsettled.len() == UNSETTLED_MAX {
-            self.unsettled.remove(0);
+        let mut bytes = unsettled.bytes();
+        if bytes > UNSETTLED_BYTES_MAX {
+            return;
+        }
+        bytes += self.unsettled.iter().map(Unsettled::bytes).sum::<usize>();
+        while bytes > UNSETTLED_BYTES_MAX || self.unsettled.len() >= UNSETTLED_MAX {
+            bytes -= self.unsettled.remove(0).bytes();
         }
         self.unsettled.push(unsettled);
     }
@@ -148,7 +156,7 @@ impl Session {
     }
 
     fn decode(&self, raw: &[u8]) -> DecodedMessage {
-        self.settings.plan.decode(raw, &Context { zone: &self.settings.zone })
+        guard::decoded(raw, |raw| self.settings.plan.decode(raw, &Context { zone: &self.settings.zone }))
     }
 
     /// Takes what happened.
@@ -402,7 +410,8 @@ impl Session {
             if settled.contains(&unsettled.transmission) {
                 continue;
             }
-            match relation(&unsettled.identity, &decoded.identity) {
+            let relation = guard::attempt(|| relation(&unsettled.identity, &decoded.identity));
+            match relation.unwrap_or(Resumption::Unrelated) {
                 Resumption::Repeats => {
                     settled.push(unsettled.transmission);
                     let resolves =
@@ -491,5 +500,36 @@ impl Session {
             replies,
         };
         (pending, Persist { token, transmission, frame, completes, carry: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use labwire_driver::Library;
+
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_of_incomplete_messages_is_bounded_in_bytes() {
+        let plan = Library::embedded().compile("generic/lis02").and_then(|compiled| compiled.plan);
+        let Some(plan) = plan else { panic!("the generic profile does not compile") };
+        let mut session = Session::new(Settings {
+            plan: Arc::new(plan),
+            strict: None,
+            transport: link::ErrorMode::Close,
+            zone: TimeZone::UTC,
+            first_transmission: 100,
+            control_id_prefix: String::new(),
+            message_bytes_max: 16 << 20,
+        });
+        let message = |bytes: usize| [b"H|\\^&\rC|1|".as_slice(), &vec![b'x'; bytes], b"\r"].concat();
+        for transmission in 1..=6 {
+            session.remember_incomplete(transmission, message(1 << 20), false);
+        }
+        let kept =
+            |session: &Session| session.unsettled.iter().map(|one| one.transmission).collect::<Vec<_>>();
+        assert_eq!(kept(&session), [4, 5, 6], "the newest, each with its identity");
+        session.remember_incomplete(7, message(5 << 20), false);
+        assert_eq!(kept(&session), [4, 5, 6], "one that is too long by itself costs no other its place");
     }
 }
