@@ -3,9 +3,14 @@
 //! The asynchronous side is dull on purpose: wait, tell the session, carry out its effects. Nothing
 //! here decides what is acknowledged.
 
+use core::future::poll_fn;
+use core::ops::Range;
+use core::pin::pin;
+use core::task::Poll;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -14,9 +19,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use labwire_driver::Plan;
 use labwire_link::ErrorMode;
-use labwire_session::{Effect, Input, Note, Now, Persist, Resolution, Session, Token};
+use labwire_session::{Effect, Input, Note, Now, Persist, RecoveredFrame, Resolution, Session, Token};
 use labwire_store::{
-    CloseIncomplete, FrameRecord, Fresh, MessageRecord, Persisted, SpoolHandle, Stamp, StoreError, Tally,
+    CloseIncomplete, FrameRecord, Fresh, MessageRecord, OpenTransmission, Persisted, SpoolHandle, Stamp,
+    StoreError, Tally,
 };
 use labwire_transport::{
     Arrival, Backoff, BackoffSettings, Connection, Endpoint, Listener, Opener, Received, Recorder, Refusal,
@@ -37,6 +43,10 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 const TRANSMISSIONS_PER_SESSION: u64 = 1 << 24;
 /// Incomplete messages remembered per connection, for sessions to come.
 const UNSETTLED_MAX: usize = 16;
+/// Bytes of those. A longer one stays for a person.
+const UNSETTLED_BYTES_MAX: usize = 4 << 20;
+/// Ranges of receptions that wait to be closed; what finds no place is closed by the next start.
+const LEFT_MAX: usize = 1024;
 
 /// What a connection is configured to be.
 #[derive(Clone, Debug)]
@@ -74,6 +84,33 @@ struct Unsettled {
     transmission: u64,
     raw: Vec<u8>,
     last: bool,
+    /// Counts what was ever remembered, so that a session finds what is new to it.
+    serial: u64,
+}
+
+#[derive(Default)]
+struct Remembered {
+    messages: Vec<Unsettled>,
+    serial: u64,
+}
+
+/// Receptions that ended without being closed in the spool.
+#[derive(Clone, Default)]
+struct Left(Arc<Mutex<Vec<Range<u64>>>>);
+
+impl Left {
+    fn add(&self, transmissions: Range<u64>) {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if left.len() < LEFT_MAX {
+            left.push(transmissions);
+        } else {
+            telemetry::limit_reached(telemetry::Limit::IncompleteMessages.name());
+        }
+    }
+
+    fn take(&self) -> Vec<Range<u64>> {
+        core::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What outlives the single transport of a connection.
@@ -85,7 +122,8 @@ pub(crate) struct Shared {
     nudge: Nudge,
     origin: Instant,
     next_transmission: AtomicU64,
-    unsettled: Mutex<Vec<Unsettled>>,
+    unsettled: Mutex<Remembered>,
+    left: Left,
     pub(crate) open: AtomicUsize,
     pub(crate) recorder: Option<Recorder>,
 }
@@ -107,77 +145,151 @@ impl Shared {
             sinks,
             nudge,
             origin: Instant::now(),
-            next_transmission: AtomicU64::new(next_transmission),
-            unsettled: Mutex::new(Vec::new()),
+            // A whole number of sessions: control ids are made of it and are not given twice.
+            next_transmission: AtomicU64::new(next_transmission.next_multiple_of(TRANSMISSIONS_PER_SESSION)),
+            unsettled: Mutex::new(Remembered::default()),
+            left: Left::default(),
             open: AtomicUsize::new(0),
             recorder,
         }
     }
 
-    /// Tells of an incomplete message that the spool holds.
-    pub(crate) fn remember(&self, transmission: u64, raw: Vec<u8>, last: bool) {
-        let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
-        if unsettled.len() == UNSETTLED_MAX {
-            telemetry::limit_reached(telemetry::Limit::IncompleteMessages.name());
-            unsettled.remove(0);
+    /// Tells of an incomplete message that the spool holds. Answers whether it is a new one.
+    pub(crate) fn remember(&self, transmission: u64, raw: Vec<u8>, last: bool) -> bool {
+        let mut remembered = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        let Remembered { messages, serial } = &mut *remembered;
+        if messages.iter().any(|one| one.transmission == transmission) {
+            return false;
         }
-        unsettled.push(Unsettled { transmission, raw, last });
+        if raw.len() > UNSETTLED_BYTES_MAX {
+            telemetry::limit_reached(telemetry::Limit::IncompleteMessages.name());
+            return true;
+        }
+        let mut bytes = raw.len() + messages.iter().map(|one| one.raw.len()).sum::<usize>();
+        while bytes > UNSETTLED_BYTES_MAX || messages.len() >= UNSETTLED_MAX {
+            telemetry::limit_reached(telemetry::Limit::IncompleteMessages.name());
+            bytes -= messages.remove(0).raw.len();
+        }
+        *serial += 1;
+        messages.push(Unsettled { transmission, raw, last, serial: *serial });
+        true
     }
 
     fn settle(&self, resolved: &[u64], completed: bool) {
-        let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
-        unsettled.retain(|one| !resolved.contains(&one.transmission));
+        let mut remembered = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.messages.retain(|one| !resolved.contains(&one.transmission));
         if completed {
-            for one in unsettled.iter_mut() {
+            for one in &mut remembered.messages {
                 one.last = false;
             }
         }
+    }
+
+    /// Tells a session of the incomplete messages that were remembered after `seen` and are not its
+    /// own. Answers how far it has seen now.
+    fn teach(&self, session: &mut Session, own: &Range<u64>, seen: u64) -> u64 {
+        let remembered = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.serial != seen {
+            for one in &remembered.messages {
+                if one.serial > seen && !own.contains(&one.transmission) {
+                    session.remember_incomplete(one.transmission, one.raw.clone(), one.last);
+                }
+            }
+        }
+        remembered.serial
     }
 
     fn now(&self) -> Now {
         Now { monotonic: self.origin.elapsed(), wall: Timestamp::now() }
     }
 
-    /// A session in the neutral state, with what it must know of earlier ones.
-    pub(crate) fn session(&self) -> Session {
-        let first_transmission =
-            self.next_transmission.fetch_add(TRANSMISSIONS_PER_SESSION, Ordering::Relaxed);
-        let mut session = Session::new(labwire_session::Settings {
+    /// Numbers for the receptions of one session.
+    fn draw(&self) -> Range<u64> {
+        let first = self.next_transmission.fetch_add(TRANSMISSIONS_PER_SESSION, Ordering::Relaxed);
+        first..first + TRANSMISSIONS_PER_SESSION
+    }
+
+    /// A session in the neutral state.
+    fn session(&self, transmissions: &Range<u64>) -> Session {
+        Session::new(labwire_session::Settings {
             plan: Arc::clone(&self.settings.plan),
             strict: self.settings.strict,
             transport: if self.settings.on_serial { ErrorMode::Resync } else { ErrorMode::Close },
             zone: self.settings.zone.clone(),
-            first_transmission,
-            control_id_prefix: format!("{:X}-", first_transmission / TRANSMISSIONS_PER_SESSION),
+            first_transmission: transmissions.start,
+            control_id_prefix: format!("{:X}-", transmissions.start / TRANSMISSIONS_PER_SESSION),
             message_bytes_max: self.limits.message_bytes_max,
-        });
-        for one in self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            session.remember_incomplete(one.transmission, one.raw.clone(), one.last);
-        }
-        session
+        })
     }
 
-    pub(crate) fn close_incomplete(&self, incomplete: labwire_session::Incomplete) {
+    /// Keeps what was received of a message that broke off.
+    fn close_incomplete(&self, incomplete: labwire_session::Incomplete) {
         let labwire_session::Incomplete { transmission, raw, decoded } = incomplete;
-        telemetry::message_incomplete(&self.settings.name, decoded.outcomes.len());
-        self.remember(transmission, raw.clone(), true);
+        let observations = decoded.outcomes.len();
         let close = CloseIncomplete {
             connection: self.settings.name.clone(),
             transmission,
-            raw,
+            raw: raw.clone(),
             decoded,
             driver: self.settings.plan.id.clone(),
             driver_version: self.settings.plan.version.clone(),
             sinks: self.sinks.clone(),
             at: Stamp::now(),
         };
-        let connection = self.settings.name.clone();
+        let (connection, left) = (self.settings.name.clone(), self.left.clone());
         self.spool.close_incomplete(close, move |reply| {
             if let Err(error) = reply {
-                // The frames stay in the spool; the next start closes the reception.
+                // The frames stay in the spool until they are taken up.
                 telemetry::incomplete_not_closed(&connection, error.code());
+                left.add(transmission..transmission + 1);
             }
         });
+        // The spool has been told first: whoever hears of it here comes later there.
+        if self.remember(transmission, raw, true) {
+            telemetry::message_incomplete(&self.settings.name, observations);
+        }
+    }
+
+    /// A reception whose frames are in the spool and that no session goes on with is an incomplete
+    /// message.
+    pub(crate) fn take_up(&self, open: OpenTransmission) {
+        let frames: Vec<RecoveredFrame> = open
+            .frames
+            .into_iter()
+            .map(|frame| RecoveredFrame {
+                number: frame.number,
+                ends_chain: frame.ends_chain,
+                bytes: frame.bytes,
+            })
+            .collect();
+        let incomplete = self.session(&(0..0)).recover(open.transmission, &frames);
+        self.close_incomplete(incomplete);
+    }
+
+    /// Takes up what could not be closed when it ended, or was under way when a conversation met a
+    /// defect. Blocks.
+    pub(crate) fn take_up_left(&self) {
+        let left = self.left.take();
+        if left.is_empty() {
+            return;
+        }
+        // What was on its way to the spool has arrived when this has.
+        let found = self
+            .spool
+            .wait(|spool, reply| spool.probe(reply))
+            .and_then(|()| self.spool.reader()?.open_transmissions());
+        match found {
+            Ok(found) => {
+                for open in found {
+                    if open.connection == self.settings.name
+                        && left.iter().any(|range| range.contains(&open.transmission))
+                    {
+                        self.take_up(open);
+                    }
+                }
+            }
+            Err(_) => left.into_iter().for_each(|range| self.left.add(range)),
+        }
     }
 }
 
@@ -243,7 +355,7 @@ async fn listen(
             Some(_) = conversations.join_next(), if !conversations.is_empty() => {}
             arrival = listener.accept() => match arrival {
                 Ok(Arrival::Connection(connection)) => {
-                    let conversation = converse(Arc::clone(shared), connection, ready.clone(), stop.clone());
+                    let conversation = supervise(Arc::clone(shared), connection, ready.clone(), stop.clone());
                     conversations.spawn(conversation);
                 }
                 Ok(Arrival::Refused { refusal, .. }) => {
@@ -276,7 +388,7 @@ async fn dial(
             () = stopped(&mut stop) => return,
             connection = opened => connection,
         };
-        converse(Arc::clone(shared), connection, ready.clone(), stop.clone()).await;
+        supervise(Arc::clone(shared), connection, ready.clone(), stop.clone()).await;
     }
 }
 
@@ -288,9 +400,65 @@ struct Outstanding {
     resolved: Vec<u64>,
 }
 
+/// Holds a conversation. One that panics ends alone: its transport is closed, so that nothing is
+/// acknowledged, and what it had acknowledged of a message is taken up as incomplete.
+async fn supervise(
+    shared: Arc<Shared>,
+    wire: Connection,
+    ready: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+) {
+    let transmissions = shared.draw();
+    let conversation = converse(Arc::clone(&shared), transmissions.clone(), wire, ready, stop);
+    if contained(conversation).await.is_none() {
+        shared.left.add(transmissions);
+    }
+}
+
+/// What `work` gives; `None` where it panics, and it is gone.
+async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+/// Counts a transport while it is open, however its conversation ends.
+struct Open<'s> {
+    shared: &'s Shared,
+    reason: &'static str,
+}
+
+impl<'s> Open<'s> {
+    fn new(shared: &'s Shared) -> Self {
+        let open = shared.open.fetch_add(1, Ordering::Relaxed) + 1;
+        telemetry::transport_opened(&shared.settings.name, open);
+        if let Some(recorder) = &shared.recorder {
+            recorder.event("open");
+        }
+        Self { shared, reason: "defect" }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if let Some(recorder) = &self.shared.recorder {
+            recorder.event("close");
+        }
+        let open = self.shared.open.fetch_sub(1, Ordering::Relaxed) - 1;
+        telemetry::transport_closed(&self.shared.settings.name, open, self.reason);
+    }
+}
+
 struct Conversation {
     shared: Arc<Shared>,
     session: Session,
+    /// The numbers of its receptions.
+    transmissions: Range<u64>,
+    /// How much it knows of what the connection remembers.
+    seen: u64,
     outstanding: Option<Outstanding>,
     commits: mpsc::UnboundedSender<(Token, Result<Persisted, StoreError>)>,
     /// Why the transport is to be closed, or is closed already.
@@ -299,21 +467,28 @@ struct Conversation {
 
 async fn converse(
     shared: Arc<Shared>,
+    transmissions: Range<u64>,
     mut wire: Connection,
     mut ready: watch::Receiver<bool>,
     mut stop: watch::Receiver<bool>,
 ) {
     let name = shared.settings.name.clone();
-    let open = shared.open.fetch_add(1, Ordering::Relaxed) + 1;
-    telemetry::transport_opened(&name, open);
+    let mut open = Open::new(&shared);
     if let Some(recorder) = &shared.recorder {
-        recorder.event("open");
         wire.record(recorder.clone());
     }
     // Bounded by construction: a session has one unit outstanding, and a late reply adds one more.
     let (commits, mut replies) = mpsc::unbounded_channel();
-    let session = shared.session();
-    let mut conversation = Conversation { shared, session, outstanding: None, commits, closing: None };
+    let session = shared.session(&transmissions);
+    let mut conversation = Conversation {
+        shared: Arc::clone(&shared),
+        session,
+        transmissions,
+        seen: 0,
+        outstanding: None,
+        commits,
+        closing: None,
+    };
     let is_ready = *ready.borrow_and_update();
     conversation.tell(Input::StoreReady(is_ready));
 
@@ -367,6 +542,7 @@ async fn converse(
             received = wire.receive(&mut buffer), if !gone && !read_to_end && conversation.session.accepts_input() => match received {
                 Ok(Received::Bytes(count)) => {
                     telemetry::bytes_received(&name, count);
+                    conversation.learn();
                     conversation.tell(Input::Bytes(&buffer[..count]));
                 }
                 Ok(Received::CharacterError(_)) => conversation.tell(Input::CharacterError),
@@ -381,17 +557,19 @@ async fn converse(
             }
         }
     }
-    if let Some(recorder) = &conversation.shared.recorder {
-        recorder.event("close");
-    }
-    let open = conversation.shared.open.fetch_sub(1, Ordering::Relaxed) - 1;
-    telemetry::transport_closed(&name, open, if drain_end.is_some() { "stop" } else { "closed" });
+    open.reason = if drain_end.is_some() { "stop" } else { "closed" };
 }
 
 impl Conversation {
     fn tell(&mut self, input: Input<'_>) {
         let now = self.shared.now();
         self.session.handle(now, input);
+    }
+
+    /// An analyzer that lost its line dials in again beside it, and may repeat here what breaks off
+    /// there only later.
+    fn learn(&mut self) {
+        self.seen = self.shared.teach(&mut self.session, &self.transmissions, self.seen);
     }
 
     fn wake_at(&self, drain_end: Option<tokio::time::Instant>) -> tokio::time::Instant {
@@ -407,6 +585,11 @@ impl Conversation {
     }
 
     fn time_passes(&mut self) {
+        self.refuse_late();
+        self.tell(Input::Deadline);
+    }
+
+    fn refuse_late(&mut self) {
         if let Some(late) =
             self.outstanding.take_if(|one| one.since.elapsed() >= self.shared.limits.persist_deadline)
         {
@@ -415,10 +598,11 @@ impl Conversation {
             let now = self.shared.now();
             self.session.not_persisted(now, late.token);
         }
-        self.tell(Input::Deadline);
     }
 
     fn committed(&mut self, token: Token, reply: Result<Persisted, StoreError>) {
+        // The reply may have waited for us behind a slow write; what is late is late.
+        self.refuse_late();
         let Some(outstanding) = self.outstanding.take_if(|one| one.token == token) else { return };
         let name = &self.shared.settings.name;
         let now = self.shared.now();
@@ -517,3 +701,6 @@ impl Conversation {
         self.shared.spool.count(&self.shared.settings.name, tally, |_| {});
     }
 }
+
+#[cfg(test)]
+mod tests;

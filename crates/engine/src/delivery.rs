@@ -4,6 +4,7 @@
 //! acknowledgement.
 
 use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -98,7 +99,7 @@ impl Delivering {
                 Ok(Wake::Look) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
-            let pause = match self.deliver() {
+            let pause = match contained(|| self.deliver()) {
                 Ok(delivered) => {
                     self.recovered();
                     if delivered == 0 { IDLE } else { Duration::ZERO }
@@ -107,8 +108,9 @@ impl Delivering {
                     self.failures = self.failures.saturating_add(1);
                     let pause = schedule.pause(self.failures);
                     telemetry::delivery_failed(LIS, &error, self.failures, pause);
-                    // Opened anew: the file may have been replaced.
+                    // Opened anew: the file may have been replaced, and a defect leaves nothing whole.
                     self.database = None;
+                    self.reader = None;
                     pause
                 }
             };
@@ -170,6 +172,12 @@ impl Delivering {
     }
 }
 
+/// A defect of ours is a failure like any other: told, and tried again.
+fn contained<T>(work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Failed("the delivery met a defect of this program".to_owned())))
+}
+
 fn file(
     database: &mut Option<LisDatabase>,
     lis: &std::path::Path,
@@ -181,4 +189,15 @@ fn file(
     };
     let delivered = database.deliver(batch).map_err(|error| Failed(error.to_string()))?;
     Ok(delivered.into_iter().map(|one| (one.id, one.outcome)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_failure_that_is_tried_again() {
+        assert!(contained(|| -> Result<(), Failed> { panic!("a defect") }).is_err());
+        assert!(contained(|| Ok(())).is_ok());
+    }
 }

@@ -24,7 +24,6 @@ use std::time::Instant;
 use core::time::Duration;
 
 use labwire_route::LIS;
-use labwire_session::RecoveredFrame;
 use labwire_store::{Options, Reader, Spool, SpoolHandle, Stamp, Status, StoreError, StoreState};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
@@ -238,17 +237,7 @@ fn take_up(shared: &[Arc<Shared>], reader: &Reader) -> Result<(), StartError> {
             telemetry::reception_orphaned(open.frames.len());
             continue;
         };
-        let frames: Vec<RecoveredFrame> = open
-            .frames
-            .into_iter()
-            .map(|frame| RecoveredFrame {
-                number: frame.number,
-                ends_chain: frame.ends_chain,
-                bytes: frame.bytes,
-            })
-            .collect();
-        let incomplete = one.session().recover(open.transmission, &frames);
-        one.close_incomplete(incomplete);
+        one.take_up(open);
     }
     Ok(())
 }
@@ -277,7 +266,11 @@ async fn keep_house(handle: Handle, holds: Arc<Holds>, mut stop: watch::Receiver
         }
         handle.metrics.run_upkeep();
         let asked = handle.clone();
-        let _ = tokio::task::spawn_blocking(move || asked.read_levels()).await;
+        let reading = tokio::task::spawn_blocking(move || {
+            asked.read_levels();
+            asked.connections.iter().for_each(|one| one.take_up_left());
+        });
+        let _ = reading.await;
         let at = Stamp::now();
         let holds = Arc::clone(&holds);
         let before_ms = move |connection: &str| holds.over_before(connection, at.wall_ms);
