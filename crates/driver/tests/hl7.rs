@@ -331,6 +331,33 @@ fn segments_run_into_one_another_are_told_and_cost_no_neighbour() {
 }
 
 #[test]
+fn a_lost_segment_that_may_have_named_another_specimen_holds_what_follows() {
+    let first = "OBX|1|NM|WBC||9|||||F";
+    for lost in ["obr|2||S2|PANEL", "O BR|2||S2|PANEL"] {
+        let lines = [MSH, "PID|1||A", "OBR|1||S1|PANEL", first, lost, "OBX|1|NM|WBC||1||||||F"];
+        assert_eq!(
+            brief(&decode(&example(), &message(&lines))),
+            ["4 S1 WBC 9 unreadable", "5 S1 WBC 1 unreadable"]
+        );
+    }
+    let run_in = format!("{first}OBR|2||S2|PANEL|x");
+    let lines = [
+        MSH,
+        "PID|1||A",
+        "OBR|1||S1|PANEL",
+        &run_in,
+        "OBX|1|NM|WBC||1||||||F",
+        "PID|2||B",
+        "OBR|3||S3|P",
+        first,
+    ];
+    assert_eq!(
+        brief(&decode(&example(), &message(&lines))),
+        ["4 S1 WBC 9 unreadable", "5 S1 WBC 1 unreadable", "8 S3 WBC 9 deliver"]
+    );
+}
+
+#[test]
 fn a_generic_profile_takes_the_standard_s_places() {
     let generic = plan(&profile("hl7", "").replace("schema = 1", "schema = 1\nno_profile = true"));
     let decoded = decode(&generic, &one("OBX|1|NM|718-7^Hb^LN||14.2|g/dL|12-16|N|||F|||20260302081500"));

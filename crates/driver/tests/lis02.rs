@@ -294,6 +294,30 @@ fn results_without_parents_are_read_and_told() {
 }
 
 #[test]
+fn a_lost_record_that_may_have_named_another_specimen_holds_what_follows() {
+    for (lost, first) in [("?|2|S2", "unreadable"), ("X|2|S2", "deliver")] {
+        let lines = [
+            r"H|\^&|||One",
+            "P|1",
+            "O|1|S1",
+            "R|1|^^^GLU|1",
+            lost,
+            "R|1|^^^GLU|2",
+            "P|2",
+            "O|1|S3",
+            "R|1|^^^GLU|3",
+        ];
+        let got: Vec<String> = decode(&example(), &message(&lines)).outcomes.iter().map(code).collect();
+        assert_eq!(got, [first, "unreadable", "deliver"], "{lost}");
+    }
+    let torn = [r"H|\^&|||One", "P|1", "O|1|S1", "R|1|^^^GLU|1", "2|mg/dL||N||F"];
+    assert_eq!(code(&decode(&example(), &message(&torn)).outcomes[0]), "unreadable");
+    // A comment that somebody wrote between the records harms nothing.
+    let comment = [r"H|\^&|||One", "P|1", "O|1|S1", "# written by hand", "R|1|^^^GLU|1"];
+    assert_eq!(code(&decode(&example(), &message(&comment)).outcomes[0]), "deliver");
+}
+
+#[test]
 fn training_and_debugging_messages_are_held_unless_the_profile_accepts_the_letter() {
     let bytes = |letter: &str| {
         message(&[&format!(r"H|\^&|||One|||||||{letter}|1"), "P|1", "O|1|S1", "R|1|^^^GLU|1", "L|1"])

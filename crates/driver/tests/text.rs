@@ -104,3 +104,23 @@ fn a_row_without_its_fields_is_held_and_never_takes_its_neighbour_s() {
     let decoded = decode(&plan(&profile("text", &rules)), b"\x1eciS1|\x1ertAAA|\x1eqn1|\x1ert|");
     assert_eq!(brief(&decoded), ["1 S1 AAA 1 deliver", "2 S1 - - unreadable"]);
 }
+
+#[test]
+fn two_specimens_in_one_text_give_neither_to_its_rows() {
+    let decoded =
+        decode(&rows(), b"26/03/02 08:14 ID# S1 Na 140 mmol/L\n26/03/02 08:20 ID# S2 Na 120 mmol/L\n");
+    let delivered = brief(&decoded).iter().filter(|line| line.ends_with("deliver")).count();
+    assert_eq!(delivered, 0, "{:?}", brief(&decoded));
+    assert_eq!(decoded.outcomes.iter().filter(|o| o.observation.analyzer_test.is_some()).count(), 2);
+}
+
+#[test]
+fn tagged_messages_without_a_break_do_not_mix() {
+    let plan = plan(&profile("text", TAGS));
+    let decoded = decode(&plan, b"mtrsl|ciS1|rtAAA|qn1|\nmtrsl|ciS2|rtAAA|qn2|qlPos|");
+    assert_eq!(brief(&decoded), ["1 S1 AAA 1 deliver", "2 S2 AAA 2 deliver"]);
+    assert!(decoded.outcomes[0].observation.flags.is_empty());
+    // Two results where one is due: a person looks at both.
+    let decoded = decode(&plan, b"mtrsl|ciS1|rtAAA|qn1|rtBBB|qn2|");
+    assert_eq!(brief(&decoded), ["1 - - mtrsl|ciS1|rtAAA|qn1|rtBBB|qn2| unreadable"]);
+}

@@ -46,11 +46,12 @@ pub(crate) fn find(
     (from.max(1)..separators.len()).filter(is_possible).find_map(|number| {
         let (field, next) = (piece(number)?, piece(number + 1)?);
         let length = match syntax {
-            Syntax::Hl7 => begins_segment(field, next).then_some(3),
+            Syntax::Hl7 => begins_segment(field, next, separators.len() - number).then_some(3),
             Syntax::Lis02 if number < first_end_lis02(piece(0)?) => None,
             Syntax::Lis02 => {
                 let left = separators.len() - number;
-                begins_record(field, next, piece(number + 2), left, delimiters).then_some(1)
+                let orders = piece(number + 4).is_some_and(|test| begins_test(test, delimiters));
+                begins_record(field, next, piece(number + 2), left, orders, delimiters).then_some(1)
             }
         }?;
         let offset = separators.get(number).map(|place| *place as usize - length)?;
@@ -62,7 +63,7 @@ pub(crate) fn find(
 /// A quick look at the last bytes before a separator, which spares nearly every field the close one.
 fn ends_like_a_name(syntax: Syntax, bytes: &[u8], separator: usize) -> bool {
     match (syntax, &bytes[..separator]) {
-        (Syntax::Lis02, [.., last]) => matches!(last, b'H' | b'R' | b'L'),
+        (Syntax::Lis02, [.., last]) => matches!(last, b'H' | b'O' | b'R' | b'L'),
         (Syntax::Hl7, [.., middle, last]) => {
             middle.is_ascii_uppercase() && (last.is_ascii_uppercase() || *last == b'1')
         }
@@ -80,11 +81,13 @@ fn first_end_lis02(letter: &[u8]) -> usize {
     }
 }
 
-fn begins_segment(field: &[u8], next: &[u8]) -> bool {
+/// `left` separators stand from the one behind the name on. A name right behind a letter or a digit,
+/// as behind the status of `...||FOBX|2|NM|`, counts where a number and further fields follow it.
+fn begins_segment(field: &[u8], next: &[u8], left: usize) -> bool {
     let Some(before) = field.len().checked_sub(3) else { return false };
     let (before, id) = field.split_at(before);
     let apart = before.last().is_none_or(|byte| !byte.is_ascii_alphanumeric());
-    apart && is_set_id(next, 4) && SEGMENTS.contains(&id)
+    (apart || (!next.is_empty() && left > 2)) && is_set_id(next, 4) && SEGMENTS.contains(&id)
 }
 
 /// A LIS02 letter alone says little, so the shape of what follows has to fit as well: a header
@@ -94,17 +97,23 @@ fn begins_record(
     next: &[u8],
     after: Option<&[u8]>,
     left: usize,
+    orders: bool,
     delimiters: &Delimiters,
 ) -> bool {
     let is_number = !next.is_empty() && is_set_id(next, 4);
     match field {
         [.., b'H'] => next.len() == 3 && next == delimiters.declaration_lis02(),
-        [.., b'R'] => is_number && after.is_some_and(|test| test.first() == delimiters.component.as_ref()),
+        [.., b'R'] => is_number && after.is_some_and(|test| begins_test(test, delimiters)),
+        [_, .., b'O'] => is_number && orders,
         [_, .., b'L'] => {
             next == b"1" && (left == 1 || (left == 2 && after.is_some_and(|code| code.len() <= 1)))
         }
         _ => false,
     }
+}
+
+fn begins_test(field: &[u8], delimiters: &Delimiters) -> bool {
+    !field.is_empty() && field.first() == delimiters.component.as_ref()
 }
 
 fn is_set_id(field: &[u8], digits_max: usize) -> bool {

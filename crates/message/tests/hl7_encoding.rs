@@ -194,8 +194,24 @@ fn segments_run_into_another_are_found_and_not_read() {
 }
 
 #[test]
+fn a_segment_run_into_the_last_letter_of_another_is_found() {
+    for (message, name) in [
+        ("MSH|^~\\&|a\rOBX|1|NM|z||5||||||FOBX|2|NM|y||6||||||F\r", "OBX|"),
+        ("MSH|^~\\&|a\rOBX|1|NM|z||5||||||FOBR|2||S2|p\rOBX|1|NM|z||6\r", "OBR|"),
+        ("MSH|^~\\&|a\rNTE|1||wordPID|2||B^^^L\r", "PID|"),
+    ] {
+        with(message.as_bytes(), |view| {
+            let finding = view.findings().first().expect(message);
+            assert_eq!(finding.code, "records-run-together");
+            assert!(message[finding.offset..].starts_with(name), "{message}");
+        });
+    }
+}
+
+#[test]
 fn a_lis02_record_run_into_another_is_found() {
     let cases = [
+        ("H|\\^&\rR|1|^^^A|5|g/L||N||F||||20260102O|2|S2||^^^A\rR|1|^^^A|6\r", 2, 13),
         ("H|\\^&\rR|1|^^^A|5|g/L||N||F||||20260102R|2|^^^B|6\r", 2, 13),
         ("H|\\^&\rR|1|^^^A|5|g/L||N||F||||20260102L|1|N\r", 2, 13),
         ("H|\\^&\rL|1|NH|\\^&\r", 2, 3),
@@ -208,7 +224,7 @@ fn a_lis02_record_run_into_another_is_found() {
             (finding.code, finding.record, finding.field),
             ("records-run-together", record, Some(field))
         );
-        assert!(b"RLH".contains(&message.as_bytes()[finding.offset]));
+        assert!(b"RLHO".contains(&message.as_bytes()[finding.offset]));
     }
     let well_formed = "H|\\^&\rO|1|S||^^^A\\^^^B|R|20260102||||L|N\rO|2|L|1|^^^A|R\rO|3|7R|1|^^^A\rP|1||7R|1|^Doe\rR|1|^^^L|1|L\rL|1|N\r";
     let mut index = Index::new();

@@ -12,7 +12,7 @@ use labwire_model::{DecodedMessage, Diagnostic, MessageKind, Query};
 
 use crate::decode::message::{Facts, begin, control_id, identity, says, says_when};
 use crate::decode::observe::{Standing, observe};
-use crate::decode::scope::{DELETE, Reading, Records, owned};
+use crate::decode::scope::{DELETE, Gaps, Reading, Records, owned};
 use crate::place::Place;
 use crate::plan::{Context, MessageUse, Plan};
 
@@ -46,6 +46,8 @@ pub(crate) fn decode(
         message: begin(view),
         records: Records::new(reading),
         facts: Facts::default(),
+        gaps: Gaps::of(view),
+        patient_from: 0,
         led: Led::ByOrder,
         subject: Subject::Message,
         order_ahead: false,
@@ -75,6 +77,9 @@ struct Walk<'p, 'v> {
     message: DecodedMessage,
     records: Records<'v>,
     facts: Facts,
+    gaps: Gaps,
+    /// Where the patient of the segments to come begins.
+    patient_from: usize,
     led: Led,
     subject: Subject,
     /// An ORC came that belongs to the OBR to come.
@@ -93,6 +98,7 @@ impl<'v> Walk<'_, 'v> {
             b"PID" => {
                 self.records.forget(&["PV1", "ORC", "OBR", "SPM", "SAC", "OBX"]);
                 self.records.set(record);
+                self.patient_from = record.offset();
                 self.notes = Notes::default();
                 self.order_ahead = false;
                 self.subject = Subject::Patient;
@@ -123,6 +129,7 @@ impl<'v> Walk<'_, 'v> {
     fn header(&mut self, place: usize, record: Record<'v>) {
         self.records.forget_all();
         self.records.set(record);
+        self.patient_from = record.offset();
         self.notes = Notes::default();
         self.order_ahead = false;
         self.subject = Subject::Message;
@@ -213,6 +220,7 @@ impl<'v> Walk<'_, 'v> {
             byte: record.offset(),
             structured: structured_numeric(record, &self.records),
             deletes,
+            doubt: self.gaps.doubt(self.patient_from, record),
         };
         let mut outcome = observe(
             self.plan,

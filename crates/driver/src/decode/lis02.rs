@@ -5,7 +5,7 @@ use labwire_model::{DecodedMessage, Diagnostic, MessageKind, Query};
 
 use crate::decode::message::{Facts, begin, control_id, identity, says, says_when};
 use crate::decode::observe::{Standing, observe};
-use crate::decode::scope::{DELETE, Reading, Records, owned};
+use crate::decode::scope::{DELETE, Gaps, Reading, Records, owned};
 use crate::place::Place;
 use crate::plan::{Context, MessageUse, Plan};
 
@@ -30,6 +30,8 @@ pub(crate) fn decode(
         message: begin(view),
         records: Records::new(reading),
         facts: Facts::default(),
+        gaps: Gaps::of(view),
+        patient_from: 0,
         subject: Subject::Message,
         patient_comments: Vec::new(),
         order_comments: Vec::new(),
@@ -59,6 +61,9 @@ struct Walk<'p, 'v> {
     message: DecodedMessage,
     records: Records<'v>,
     facts: Facts,
+    gaps: Gaps,
+    /// Where the patient of the records to come begins.
+    patient_from: usize,
     subject: Subject,
     patient_comments: Vec<String>,
     order_comments: Vec<String>,
@@ -73,6 +78,7 @@ impl<'v> Walk<'_, 'v> {
             b"P" => {
                 self.records.forget(&["O", "R"]);
                 self.records.set(record);
+                self.patient_from = record.offset() + record.bytes().len();
                 self.patient_comments.clear();
                 self.order_comments.clear();
                 self.subject = Subject::Patient;
@@ -101,6 +107,7 @@ impl<'v> Walk<'_, 'v> {
     fn header(&mut self, record: Record<'v>) {
         self.records.forget_all();
         self.records.set(record);
+        self.patient_from = record.offset();
         self.patient_comments.clear();
         self.order_comments.clear();
         self.subject = Subject::Message;
@@ -135,12 +142,19 @@ impl<'v> Walk<'_, 'v> {
         let value = self.plan.rules.places.value.as_ref();
         let deletes = value.is_some_and(|value| {
             value.places().iter().any(|place| match place {
-                Place::Path(path) => record.whole_field(path) == Some(DELETE),
+                Place::Path(path) => {
+                    record.whole_field(path) == Some(DELETE) || record.get(path) == Some(DELETE)
+                }
                 Place::Name(_) => false,
             })
         });
-        let standing =
-            Standing { record: record.ordinal(), byte: record.offset(), structured: None, deletes };
+        let standing = Standing {
+            record: record.ordinal(),
+            byte: record.offset(),
+            structured: None,
+            deletes,
+            doubt: self.gaps.doubt(self.patient_from, record),
+        };
         let mut outcome = observe(
             self.plan,
             &self.records,

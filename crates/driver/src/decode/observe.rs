@@ -24,6 +24,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) structured: Option<Cow<'a, str>>,
     /// `""` stands where the value should: the sender asks to delete what is stored.
     pub(crate) deletes: bool,
+    /// Why the records around the observation cannot be trusted.
+    pub(crate) doubt: Option<&'static str>,
 }
 
 /// Reads an observation and decides what becomes of it.
@@ -412,6 +414,9 @@ impl<'a> Reader<'a> {
                 Hold::Unreadable,
                 "there is neither a test code nor a value where the profile looks for them",
             );
+        }
+        if let Some(doubt) = self.standing.doubt {
+            self.hold(Hold::Unreadable, doubt);
         }
         if no_specimen {
             self.hold(Hold::NoSpecimen, "there is no specimen id where the profile looks for it");

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use labwire_message::{Charset, Name, Path, Record};
+use labwire_message::{Charset, Name, Path, Record, Syntax, View};
 
 use crate::place::{Place, Scope, Text};
 
@@ -118,6 +118,58 @@ impl Scope for Records<'_> {
                 _ => {}
             }
         }
+    }
+}
+
+/// Where records may have been lost: lines that are no record and yet have fields, records of no
+/// known letter, records run into another one.
+#[derive(Debug, Default)]
+pub(crate) struct Gaps {
+    /// What was lost may have named another specimen or patient.
+    before: Vec<usize>,
+    /// The record that it stands in, or that it stands right behind, may not be whole.
+    inside: Vec<usize>,
+}
+
+impl Gaps {
+    pub(crate) fn of(view: &View<'_>) -> Self {
+        let mut gaps = Self::default();
+        let separator = view.record(0).map_or(b'|', |record| record.delimiters().field);
+        for finding in view.findings() {
+            let from = view.bytes().get(finding.offset..).unwrap_or_default();
+            let line = &from[..finding.length.min(from.len())];
+            let (before, inside) = match finding.code {
+                "not-a-record" => {
+                    let has_fields = line.iter().filter(|byte| **byte == separator).count() >= 2;
+                    (has_fields, has_fields)
+                }
+                "records-run-together" => {
+                    let harmless: &[&[u8]] = match view.syntax() {
+                        Syntax::Lis02 => &[b"R", b"L"],
+                        Syntax::Hl7 => &[b"OBX", b"NTE"],
+                    };
+                    (!harmless.iter().any(|name| from.starts_with(name)), true)
+                }
+                "unknown-record" | "more-findings" => (true, false),
+                _ => (false, false),
+            };
+            gaps.before.extend(before.then_some(finding.offset));
+            gaps.inside.extend(inside.then_some(finding.offset));
+        }
+        gaps
+    }
+
+    /// Why an observation cannot be trusted: what lies between its patient and it, or in it.
+    pub(crate) fn doubt(&self, patient_from: usize, record: Record<'_>) -> Option<&'static str> {
+        let (from, end) = (record.offset(), record.offset() + record.bytes().len());
+        if self.before.iter().any(|place| (patient_from..from).contains(place)) {
+            return Some(
+                "a record before the observation could not be read; it may have named another specimen",
+            );
+        }
+        // CR LF may stand between a record and its rest.
+        let cut = self.inside.iter().any(|place| (from..=end + 2).contains(place));
+        cut.then_some("another record begins inside the observation, or its rest stands on a line of its own")
     }
 }
 

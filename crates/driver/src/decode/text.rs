@@ -37,7 +37,7 @@ pub(crate) fn decode(plan: &Plan, bytes: &[u8], context: &Context<'_>) -> Decode
     let rows = match &plan.rules.text {
         Some(TextRule::Rows { fields, row }) => by_pattern(&text, fields, row),
         Some(TextRule::Tagged { separator, record, tag_length, row }) => {
-            by_tag(&text, separator, record, *tag_length, row.as_deref())
+            by_tag(&text, separator, record, *tag_length, row.as_deref(), &single(plan))
         }
         None => Rows::default(),
     };
@@ -45,8 +45,13 @@ pub(crate) fn decode(plan: &Plan, bytes: &[u8], context: &Context<'_>) -> Decode
     let facts = Facts::of(plan, &whole, None);
     for (number, row) in rows.rows.iter().enumerate() {
         let named = Named { own: &row.texts, shared: &rows.shared, damaged };
-        let standing =
-            Standing { record: number + 1, byte: offset + row.at, structured: None, deletes: false };
+        let standing = Standing {
+            record: number + 1,
+            byte: offset + row.at,
+            structured: None,
+            deletes: false,
+            doubt: None,
+        };
         let outcome = match row.unread {
             None => observe(plan, &named, context, facts, &standing, &mut message.diagnostics),
             Some(unread) => unread_text(plan, unread, &named, &standing),
@@ -98,6 +103,20 @@ fn unread_text(plan: &Plan, unread: &str, named: &Named<'_>, standing: &Standing
     }
 }
 
+/// Texts of which one observation has one.
+fn single(plan: &Plan) -> Vec<&str> {
+    let places = &plan.rules.places;
+    [&places.specimen, &places.patient, &places.test, &places.value]
+        .into_iter()
+        .flatten()
+        .flat_map(|selector| selector.places())
+        .filter_map(|place| match place {
+            Place::Name(name) => Some(name.as_str()),
+            Place::Path(_) => None,
+        })
+        .collect()
+}
+
 /// The observations of a text and what holds for all of them.
 #[derive(Default)]
 struct Rows<'t> {
@@ -116,11 +135,16 @@ fn by_pattern<'t>(text: &'t str, fields: &'t [(String, Regex)], row: &'t Regex) 
     let mut shared = Vec::new();
     let mut read: Vec<(usize, usize)> = Vec::new();
     for (name, pattern) in fields {
-        if let Some(found) = pattern.captures(text)
-            && let Some(whole) = found.get(0)
-        {
-            shared.push((name.as_str(), found.get(1).unwrap_or(whole).as_str()));
+        let mut matches = pattern.captures_iter(text).filter_map(|found| {
+            let whole = found.get(0)?;
+            Some((whole, found.get(1).unwrap_or(whole).as_str()))
+        });
+        if let Some((whole, first)) = matches.next() {
             read.push((whole.start(), whole.end()));
+            // Of two specimens in one text neither is taken for all of its rows.
+            if matches.all(|(_, other)| other == first) {
+                shared.push((name.as_str(), first));
+            }
         }
     }
     let mut rows: Vec<Row<'t>> = Vec::new();
@@ -158,6 +182,7 @@ fn by_tag<'t>(
     record: &[u8],
     tag_length: usize,
     row: Option<&str>,
+    single: &[&str],
 ) -> Rows<'t> {
     let mut rows = Rows::default();
     let separator = core::str::from_utf8(separator).unwrap_or("|");
@@ -190,6 +215,13 @@ fn by_tag<'t>(
                 open.push((tag, content));
             }
             Some(_) if open_at.is_none() => rows.shared.push((tag, content)),
+            // The message's first tag again: another message without a break between the two.
+            None if open.first().is_some_and(|(first, _)| *first == tag) => {
+                if let Some(at) = open_at.replace(at) {
+                    rows.rows.push(Row { at, texts: core::mem::take(&mut open), unread: None });
+                }
+                open.push((tag, content));
+            }
             _ => {
                 open_at.get_or_insert(at);
                 open.push((tag, content));
@@ -198,6 +230,14 @@ fn by_tag<'t>(
     }
     if let Some(at) = open_at {
         rows.rows.push(Row { at, texts: open, unread: None });
+    }
+    let ends: Vec<usize> = rows.rows.iter().skip(1).map(|row| row.at).chain([text.len()]).collect();
+    for (row, end) in rows.rows.iter_mut().zip(ends) {
+        let times = |name: &str| row.texts.iter().filter(|(tag, _)| *tag == name).count();
+        if single.iter().any(|name| times(name) > 1) {
+            row.unread = text.get(row.at..end);
+            row.texts.clear();
+        }
     }
     rows
 }
