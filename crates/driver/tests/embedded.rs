@@ -1,7 +1,11 @@
 //! The profiles that come with the binary.
 
-use labwire_driver::Library;
+mod support;
+
+use labwire_driver::{Library, Protocol};
+use labwire_model::Kind;
 use labwire_schema::{Source, render};
+use support::{compiled, decode};
 
 #[test]
 fn every_embedded_profile_compiles_without_a_warning() {
@@ -39,4 +43,29 @@ result = { test = "R.3.4", value = "R.4" }
     assert_eq!(found("H|\\^&|||Nobody^1|||||host||P|1\rL|1|N\r"), ["generic/lis02"]);
     assert_eq!(found("MSH|^~\\&|NOBODY||||20260303||ORU^R01|1|P|2.5.1\r"), ["generic/hl7"]);
     assert_eq!(found("nothing that anybody knows"), Vec::<String>::new());
+}
+
+#[test]
+fn what_the_standard_marks_as_a_control_is_one_under_every_profile() {
+    let library = Library::embedded();
+    let kinds = |id: &str, message: &str| -> Vec<Kind> {
+        let plan = compiled(&library, id);
+        decode(&plan, message.as_bytes()).outcomes.iter().map(|outcome| outcome.observation.kind).collect()
+    };
+    for id in library.ids() {
+        let plan = compiled(&library, id);
+        let messages: &[&str] = match plan.protocol {
+            Protocol::Lis02 => &[
+                "H|\\^&||||||||||Q\rP|1||A|A|A\rO|1|S1|^^S1\rR|1|^^^A^A^^A|5\rL|1\r",
+                "H|\\^&||||||||||P\rP|1||A|A|A\rO|1|S1|^^S1||||||||Q\rR|1|^^^A^A^^A|5\rL|1\r",
+            ],
+            Protocol::Hl7 | Protocol::Law => {
+                &["MSH|^~\\&|A||||20260303||ORU^R01|1|Q|2.3.1\rPID|1||A\rOBR|1||S1\rOBX|1|NM|A||5\r"]
+            }
+            Protocol::Text => &[],
+        };
+        for message in messages {
+            assert_eq!(kinds(id, message), [Kind::Qc], "{id} {message}");
+        }
+    }
 }
