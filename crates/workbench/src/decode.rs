@@ -176,6 +176,7 @@ pub fn decode_with(plan: &Arc<Plan>, why: Vec<String>, file: &File<'_>) -> Decod
             }
         }
     }
+    decoded.tell_once("line-end");
     decoded
 }
 
@@ -227,6 +228,15 @@ impl Decoded {
                     "a message broke off and was repeated or continued by a later one",
                 ));
             }
+        }
+    }
+
+    /// What is true of the file is said where it is met first, not of every message in it.
+    fn tell_once(&mut self, code: &str) {
+        let mut told = false;
+        let of_messages = self.messages.iter_mut().map(|message| &mut message.decoded.diagnostics);
+        for diagnostics in of_messages.chain([&mut self.diagnostics]) {
+            diagnostics.retain(|found| found.code != code || !core::mem::replace(&mut told, true));
         }
     }
 
@@ -367,4 +377,21 @@ fn diagnostic(found: &Diagnostic, message_id: Option<&str>) -> Value {
         "path": (!found.position.path.is_empty()).then_some(&found.position.path),
         "reason": found.reason,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_line_ends_are_told_once_of_a_file() {
+        let message = "H|\\^&|||One\nP|1\nO|1|S1\nR|1|^^^A|5\nL|1|N\n";
+        let bytes = message.repeat(2);
+        let file = File { name: "two", bytes: bytes.as_bytes(), driver: None, zone: &TimeZone::UTC };
+        let decoded = decode(&Library::embedded(), &file).unwrap();
+        assert_eq!((decoded.messages.len(), decoded.counts()), (2, (0, 2, 0)));
+        let told: Vec<_> = decoded.lines().into_iter().filter(|line| line["code"] == "line-end").collect();
+        assert_eq!(told.len(), 1);
+        assert_eq!((&told[0]["message_id"], &told[0]["byte"]), (&json!("1"), &json!(11)));
+    }
 }

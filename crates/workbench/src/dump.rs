@@ -3,7 +3,6 @@
 use labwire_link::control::{ACK, CR, ENQ, EOT, ETB, ETX, GS, LF, NAK, STX};
 use labwire_model::Diagnostic;
 
-
 /// Text of a dump, as its frames hold it.
 #[derive(Debug, Default)]
 pub(crate) struct Unframed {
