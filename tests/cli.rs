@@ -393,6 +393,60 @@ fn driver_test_proves_every_profile_and_a_difference_is_bad_data() {
     assert!(line["ran"] == true && !line["differences"].as_array().unwrap().is_empty(), "{line}");
 }
 
+/// A directory of profiles with one of the site's own, its capture and what it must give beside it.
+fn own_profile() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let own = directory.path().join("own");
+    fs::create_dir_all(&own).unwrap();
+    let profile = "schema = 1\n\n[analyzer]\nvendor = \"Own\"\nmodel = \"One\"\nkind = \"other\"\n\
+                   protocol = \"lis02\"\n\n[specimen]\nid = \"O.3\"\n\n[result]\ntest = \"R.3.4\"\nvalue = \"R.4\"\n\n\
+                   [[check]]\ncapture = \"case.cap\"\n";
+    fs::write(own.join("one.toml"), profile).unwrap();
+    fs::copy("fixtures/astm/results-without-a-profile.cap", own.join("case.cap")).unwrap();
+    directory
+}
+
+#[test]
+fn checks_beside_a_profile_of_ones_own_are_run_and_a_lost_place_is_an_error() {
+    let directory = own_profile();
+    let at = directory.path().to_str().unwrap();
+    let case = directory.path().join("own/case.cap");
+    let test = ["driver", "test", "--drivers", at, "own/one"];
+    let missing = labwire(&test);
+    assert_exit(&missing, 74, "no expected lines");
+    assert!(stderr(&missing).contains("labwire decode --json --driver own/one"), "{}", stderr(&missing));
+
+    let path = case.to_str().unwrap();
+    let made = good(&["decode", "--json", "--drivers", at, "--driver", "own/one", path]);
+    fs::write(case.with_extension("expected.json"), made).unwrap();
+    assert!(good(&test).contains("1 checks passed"), "{}", good(&test));
+
+    let site = format!(
+        "[site]\ntenant = \"here\"\ntime_zone = \"UTC\"\n[spool]\npath = \"{at}/spool.db\"\n[lis]\nurl = \"sqlite://{at}/lis.db\"\n\
+         [drivers]\ndirectory = \"{at}\"\n[[connection]]\nname = \"one\"\ndriver = \"own/one\"\ntcp.listen = \"127.0.0.1:5600\"\n"
+    );
+    let file = directory.path().join("site.conf");
+    fs::write(&file, site).unwrap();
+    let checked = good(&["check", "--config", file.to_str().unwrap()]);
+    assert!(checked.contains("1 checks passed"), "{checked}");
+
+    let lost = labwire(&["driver", "test", "--all", "--fixtures", "/nowhere/fixtures"]);
+    assert_exit(&lost, 74, "no directory of captures");
+    assert!(stderr(&lost).contains("/nowhere/fixtures"), "{}", stderr(&lost));
+}
+
+#[test]
+fn a_place_that_is_no_address_is_a_mistake_of_usage() {
+    for command in [
+        ["simulate", "generic/lis02", "--to", "analyzer"],
+        ["replay", "fixtures/astm/results-without-a-profile.cap", "--to", "analyzer"],
+    ] {
+        let refused = labwire(&command);
+        assert_exit(&refused, 64, "no port");
+        assert!(stderr(&refused).contains("ADDRESS:PORT"), "{}", stderr(&refused));
+    }
+}
+
 #[test]
 fn check_accepts_the_examples_and_refuses_a_bad_one_with_everything_that_is_wrong() {
     let mut examples = 0;
@@ -616,6 +670,8 @@ fn the_commands_that_reach_state_answer_alike_with_a_daemon_and_without() {
         questions.iter().map(|question| without_daemon_line(site.json(question))).collect()
     };
     let without = ask();
+    let alone = stdout(&site.labwire(&["status"]));
+    assert_eq!(alone.lines().next(), Some("NOT READY: no daemon runs"), "{alone}");
     let daemon = site.start();
     let with = ask();
     for (question, (with, without)) in questions.iter().zip(with.iter().zip(&without)) {

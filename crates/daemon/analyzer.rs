@@ -28,6 +28,10 @@ pub(crate) async fn connect(to: &str) -> Result<Connection, Failure> {
         let wire = SerialWire::open(&settings).map_err(|error| failed(&error))?;
         return Ok(Connection::new(Wire::Serial(wire), Peer::Device(PathBuf::from(to))));
     }
+    if !to.contains(':') {
+        let told = format!("`{to}` is neither ADDRESS:PORT nor the path of a serial device");
+        return Err(Failure::new(Exit::Usage, told));
+    }
     labwire_transport::connect(&TcpConnectSettings::new(to)).await.map_err(|error| failed(&error))
 }
 

@@ -72,9 +72,10 @@ pub(crate) enum Command {
     Quarantine(Quarantine),
     /// The sums of all that was received, per connection and sink
     ///
-    /// Every received result message is exactly one of delivered, pending, held, duplicate and
-    /// discarded; every observation likewise, or ignored by a named rule. With --check the sums are
-    /// recomputed from the stored rows; exit code 65 when anything differs.
+    /// Every received result message is exactly one of delivered, pending, held, incomplete, duplicate
+    /// and discarded; every observation one of delivered, pending, held, ignored by a named rule,
+    /// duplicate and discarded. With --check the sums are recomputed from the stored rows; exit code 65
+    /// when anything differs.
     #[command(after_help = "Example:\n  labwire ledger --check --config labwire.toml")]
     Ledger(Ledger),
     /// What the daemon is doing: connections, backlog, quarantine, readiness
@@ -121,7 +122,8 @@ pub(crate) struct DriversFrom {
 
 #[derive(Debug, Args)]
 pub(crate) struct Decode {
-    /// Captures (.cap), raw byte dumps, or messages as text; `-` reads standard input
+    /// Captures (.cap), raw byte dumps, terminal logs, packet captures, or messages as text; `-` reads
+    /// standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// The driver profile, `vendor/model`; without it the analyzer is identified
@@ -232,7 +234,7 @@ pub(crate) struct DriverTest {
     /// All of them
     #[arg(long)]
     pub(crate) all: bool,
-    /// Where captures are found that the profiles name
+    /// Where captures are found that the profiles name, else beside the profile in --drivers
     #[arg(long, value_name = "DIR", default_value = "fixtures")]
     pub(crate) fixtures: PathBuf,
     #[command(flatten)]
@@ -247,7 +249,7 @@ pub(crate) enum Capture {
     /// Show a capture with control characters by name
     #[command(after_help = "Example:\n  labwire capture show cbc.cap")]
     Show(CaptureShow),
-    /// Make a capture of a raw byte dump or a terminal log, on standard output
+    /// Make a capture of a raw byte dump, a terminal log or a packet capture, on standard output
     #[command(after_help = "Example:\n  labwire capture import terminal.log > terminal.cap")]
     Import(CaptureImport),
 }
@@ -264,7 +266,7 @@ pub(crate) struct CaptureShow {
 
 #[derive(Debug, Args)]
 pub(crate) struct CaptureImport {
-    /// The dump or log
+    /// The dump, log or packet capture (pcap, pcapng)
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The driver profile to name in the capture

@@ -28,6 +28,7 @@ pub(crate) fn check(arguments: &Check) -> Outcome {
 fn check_site(source: &Source) -> Outcome {
     let (site, library) = load(source)?;
     let settings = compile(&site, &library)?;
+    let own = labwire_config::drivers_directory(source);
     let mut out = io::stdout().lock();
     let mut failed = false;
     let mut seen = BTreeSet::new();
@@ -35,7 +36,7 @@ fn check_site(source: &Source) -> Outcome {
         let plan = &connection.plan;
         writeln!(out, "connection `{}`: {} {}", connection.name, plan.id, plan.version)?;
         if seen.insert(plan.id.clone()) {
-            let ran = driver::run_checks(plan, Path::new("fixtures"))?;
+            let ran = driver::run_checks(plan, Path::new("fixtures"), own.as_deref())?;
             failed |= ran.failed > 0;
             writeln!(out, "  {ran}")?;
         }

@@ -162,9 +162,17 @@ impl fmt::Display for Ran {
     }
 }
 
-/// Runs a profile's checks whose captures are below `fixtures`.
-pub(crate) fn run_checks(plan: &Arc<Plan>, fixtures: &Path) -> Result<Ran, Failure> {
-    run_checks_in(plan, &[fixtures])
+/// Runs a profile's checks whose captures are below `fixtures`, or beside the profile in the
+/// directory `own`.
+pub(crate) fn run_checks(plan: &Arc<Plan>, fixtures: &Path, own: Option<&Path>) -> Result<Ran, Failure> {
+    let beside = own.map(|own| beside(&plan.id, own));
+    let places: Vec<&Path> = core::iter::once(fixtures).chain(beside.as_deref()).collect();
+    run_checks_in(plan, &places)
+}
+
+/// Where the profile of this id lies in a directory of profiles.
+fn beside(id: &str, own: &Path) -> PathBuf {
+    own.join(id).parent().map_or_else(|| own.to_owned(), Path::to_owned)
 }
 
 fn run_checks_in(plan: &Arc<Plan>, places: &[&Path]) -> Result<Ran, Failure> {
@@ -191,7 +199,17 @@ fn run_one(plan: &Arc<Plan>, capture: &str, places: &[&Path]) -> Result<Option<V
     };
     let read = |path: &Path| std::fs::read(path).map_err(|error| Failure::io("read", path.display(), &error));
     let bytes = read(&path)?;
-    let expected = read(&PathBuf::from(expected_path(&path.display().to_string())))?;
+    let expected = PathBuf::from(expected_path(&path.display().to_string()));
+    if !expected.is_file() {
+        let told = format!(
+            "{} is missing; make it with `labwire decode --json --driver {} {}` and read it as closely as if it were typed",
+            expected.display(),
+            plan.id,
+            path.display()
+        );
+        return Err(Failure::new(Exit::Io, told));
+    }
+    let expected = read(&expected)?;
     let file = File { name: capture, bytes: &bytes, driver: Some(&plan.id), zone: &TimeZone::UTC };
     let decoded = decode_with(plan, Vec::new(), &file);
     Ok(Some(differences(&without_choice(&String::from_utf8_lossy(&expected)), &decoded.lines())))
@@ -216,13 +234,24 @@ fn test(arguments: &DriverTest) -> Outcome {
     } else {
         arguments.profiles.clone()
     };
+    let own = arguments.from.drivers.as_deref();
+    if own.is_none() && !arguments.fixtures.is_dir() {
+        let told = format!(
+            "{} is no directory; --fixtures names the one with the captures",
+            arguments.fixtures.display()
+        );
+        return Err(Failure::new(Exit::Io, told));
+    }
     let mut failed = false;
     let mut out = io::stdout().lock();
     for id in ids {
         let plan = Arc::new(plan(&library, &id)?);
         if arguments.json {
             for check in &plan.checks {
-                let told = run_one(&plan, &check.capture, &[&arguments.fixtures])?;
+                let beside = own.map(|own| beside(&plan.id, own));
+                let places: Vec<&Path> =
+                    core::iter::once(arguments.fixtures.as_path()).chain(beside.as_deref()).collect();
+                let told = run_one(&plan, &check.capture, &places)?;
                 failed |= told.as_ref().is_some_and(|told| !told.is_empty());
                 let line = json!({
                     "type": "check", "driver": plan.id, "capture": check.capture,
@@ -231,7 +260,7 @@ fn test(arguments: &DriverTest) -> Outcome {
                 writeln!(out, "{line}")?;
             }
         } else {
-            let ran = run_checks(&plan, &arguments.fixtures)?;
+            let ran = run_checks(&plan, &arguments.fixtures, own)?;
             failed |= ran.failed > 0;
             writeln!(out, "{}: {ran}", plan.id)?;
         }

@@ -249,7 +249,10 @@ pub(crate) fn status(state: &State) -> Outcome {
         } else {
             format!("NOT READY: {}", cell(line, "why"))
         };
-        writeln!(out, "{ready}  (up {} s)\n", cell(line, "uptime_seconds"))?;
+        match line["uptime_seconds"].as_u64() {
+            Some(seconds) => writeln!(out, "{ready}  (up {seconds} s)\n")?,
+            None => writeln!(out, "{ready}\n")?,
+        }
     }
     let keys = [
         "connection",

@@ -94,15 +94,15 @@ static CONTROL: Table = Table::new(
 
 static CAPTURE: Table = Table::new(
     "capture",
-    "A recording of every byte of every connection, both ways, bounded: the oldest part goes first. It holds patient data.",
+    "The latest bytes of every connection, both ways, kept in memory: the oldest go first, all with the daemon. They hold patient data.",
     &[
         Key::optional("enabled", Shape::Bool, "Whether connections are recorded.").default("true"),
-        Key::optional("directory", Shape::Checked(&PATH), "Where the recordings are kept.")
+        Key::optional("directory", Shape::Checked(&PATH), "For recordings in files, which this version does not write.")
             .default("\"/var/lib/labwire/capture\""),
         Key::optional(
             "bytes_max",
             Shape::Integer { min: 65_536, max: 1 << 40 },
-            "How large the recording of one connection may become.",
+            "How much memory the recording of one connection may take.",
         )
         .default("67_108_864"),
     ],
@@ -288,7 +288,7 @@ pub static SITE: Table = Table::new(
         Key::required("lis", Shape::Table(&LIS), "Where results go."),
         Key::optional("admin", Shape::Table(&ADMIN), "What is served over HTTP."),
         Key::optional("control", Shape::Table(&CONTROL), "Where commands ask the daemon."),
-        Key::optional("capture", Shape::Table(&CAPTURE), "What is recorded of every connection."),
+        Key::optional("capture", Shape::Table(&CAPTURE), "What is remembered of every connection."),
         Key::optional("drivers", Shape::Table(&DRIVERS), "The site's own driver profiles."),
         Key::optional("limits", Shape::Table(&LIMITS), "How much of what."),
         Key::required("connection", Shape::ListOf(&Shape::Table(&CONNECTION)), "The analyzers."),

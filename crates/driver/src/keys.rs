@@ -180,7 +180,7 @@ static LINK: Table = Table::new(
         Key::optional(
             "tolerate",
             TEXTS,
-            "Deviations accepted beyond the dialect's defaults, by name, such as `frame-number-restart`.",
+            "Deviations accepted beyond the dialect's defaults, by name. `lis01`: `frame-number-restart`, `frame-number-any`, `session-without-enq`; `mllp`: `unframed-message`.",
         ),
         Key::optional(
             "packing",

@@ -9,7 +9,7 @@ use labwire_store::{
 use serde_json::{Value, json};
 
 fn time(wall_ms: i64) -> Value {
-    Timestamp::from_millisecond(wall_ms).map_or(Value::Null, |at| Value::from(at.to_string()))
+    Timestamp::from_millisecond(wall_ms).map_or(Value::Null, |at| Value::from(format!("{at:.3}")))
 }
 
 fn object(value: impl serde::Serialize) -> Value {
@@ -204,4 +204,16 @@ pub fn status(status: &Status) -> Vec<Value> {
         }));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_milliseconds_so_that_they_sort_and_read_as_in_the_lis_database() {
+        assert_eq!(time(1_000), "1970-01-01T00:00:01.000Z");
+        assert_eq!(time(1_100), "1970-01-01T00:00:01.100Z");
+        assert_eq!(time(1_123), "1970-01-01T00:00:01.123Z");
+    }
 }

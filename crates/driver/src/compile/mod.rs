@@ -237,6 +237,14 @@ impl<'a> Compiler<'a> {
     fn at_format(&mut self) -> Option<String> {
         let node = self.root.get("result.at_format")?;
         let format = node.as_text()?;
+        if !format.contains('%') {
+            self.error(
+                node,
+                format!("\"{format}\" names no part of a time"),
+                "write it as strftime does: \"%y/%m/%d %H:%M\"",
+            );
+            return None;
+        }
         let sample = jiff::civil::date(2000, 1, 1).at(0, 0, 0, 0);
         if jiff::fmt::strtime::format(format, sample).is_err() {
             self.error(
