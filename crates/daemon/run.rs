@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &Run) -> Outcome {
     labwire_store::sabotage::refuse_in_release()
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     start_log(&arguments.log);
+    std::panic::set_hook(Box::new(|panic| tell_panic(panic.location())));
     let (site, settings) = check::load_site(&arguments.config)?;
     let inherited = inherited_listeners();
     runtime()?.block_on(serve(&site, settings, inherited))
@@ -48,6 +49,13 @@ fn start_log(format: &str) {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     // A second subscriber in the process means that somebody else keeps the log.
     let _ = if format == "json" { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
+}
+
+/// A panic in the daemon is told by its place alone: its words may quote what was being read.
+fn tell_panic(at: Option<&std::panic::Location<'_>>) {
+    let at = at.map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current().name().unwrap_or_default().to_owned();
+    tracing::error!(event = "defect", at, thread, "a defect of this program: please report it");
 }
 
 /// Listening sockets of systemd, by their name (`FileDescriptorName=`), which is the connection's.
@@ -120,7 +128,11 @@ async fn serve(site: &SiteConfig, settings: Settings, inherited: HashMap<String,
     tracing::info!(event = "ready", version = VERSION, admin = %site.admin.listen, connections = site.connections.len());
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
-    signals.end().await;
+    let handle = engine.handle();
+    let is_broken = tokio::select! {
+        () = signals.end() => false,
+        () = handle.broken() => true,
+    };
     tracing::info!(event = "stopping");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     watchdog.abort();
@@ -129,6 +141,9 @@ async fn serve(site: &SiteConfig, settings: Settings, inherited: HashMap<String,
     let _ = http.await;
     let _ = control.await;
     tracing::info!(event = "stopped");
+    if is_broken {
+        return Err(Failure::new(Exit::Software, "the spool's writer has ended: nothing can be stored"));
+    }
     Ok(())
 }
 

@@ -299,6 +299,15 @@ impl Handle {
         }
     }
 
+    /// Comes back when the spool's writer has ended: nothing is stored any more, and only another start
+    /// mends that. Otherwise waits for ever.
+    pub async fn broken(&self) {
+        let mut tick = tokio::time::interval(TICK);
+        while self.spool.state() != StoreState::Stopped {
+            tick.tick().await;
+        }
+    }
+
     /// Whether the commit path shows signs of life; feeds the watchdog.
     #[must_use]
     pub fn live(&self) -> bool {
@@ -374,5 +383,32 @@ impl Handle {
                 telemetry::capture_dropped(&one.settings.name, recorder.ring().dropped().entries);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_that_has_ended_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options::new("lab", vec![LIS.to_owned()]);
+        let spool = Spool::open(directory.path().join("spool.db"), options).unwrap();
+        let handle = Handle {
+            spool: spool.handle(),
+            metrics: PrometheusBuilder::new().build_recorder().handle(),
+            connections: Arc::default(),
+            stopping: Arc::default(),
+            started: Instant::now(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let broken = |handle: Handle| {
+            let wait = async move { tokio::time::timeout(Duration::from_millis(50), handle.broken()).await };
+            runtime.block_on(wait).is_ok()
+        };
+        assert!(!broken(handle.clone()));
+        drop(spool);
+        assert!(broken(handle.clone()) && handle.ready().is_err());
     }
 }
