@@ -402,7 +402,7 @@ static TEXT_TABLE: Table = Table::new(
         Key::optional(
             "fields",
             Shape::MapOf { key: None, value: &Shape::Checked(&REGEX) },
-            "Texts that hold for the whole message: the first match's first group.",
+            "Texts that hold for the whole message: the match's first group, none where matches differ.",
         ),
         Key::optional(
             "row",

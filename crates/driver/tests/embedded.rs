@@ -5,7 +5,7 @@ mod support;
 use labwire_driver::{Library, Protocol};
 use labwire_model::Kind;
 use labwire_schema::{Source, render};
-use support::{compiled, decode};
+use support::{code, compiled, decode};
 
 #[test]
 fn every_embedded_profile_compiles_without_a_warning() {
@@ -68,4 +68,22 @@ fn what_the_standard_marks_as_a_control_is_one_under_every_profile() {
             assert_eq!(kinds(id, message), [Kind::Qc], "{id} {message}");
         }
     }
+}
+
+#[test]
+fn a_raised_morphology_flag_is_not_ignored() {
+    let library = Library::embedded();
+    let plan = library
+        .ids()
+        .into_iter()
+        .map(|id| compiled(&library, id))
+        .find(|plan| plan.kind == "hematology" && plan.protocol == Protocol::Hl7)
+        .unwrap();
+    let message = "MSH|^~\\&|A||||20260303||ORU^R01|1|P|2.3.1\rPID|1||A\rOBR|1||S1\r\
+        OBX|1|IS|08001^Mode^99||A\rOBX|2|IS|12014^Left Shift?^99||F\rOBX|3|IS|12014^Left Shift?^99||T\r";
+    let codes: Vec<String> = decode(&plan, message.as_bytes()).outcomes.iter().map(code).collect();
+    assert_eq!(
+        codes,
+        ["ignore: mode of the run", "ignore: morphology flag that was not raised", "unknown-test"]
+    );
 }

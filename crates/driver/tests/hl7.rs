@@ -331,6 +331,21 @@ fn segments_run_into_one_another_are_told_and_cost_no_neighbour() {
 }
 
 #[test]
+fn observations_of_orders_and_admissions_are_no_results() {
+    for (kind, expected) in [
+        ("ORU^R01", "deliver"),
+        ("OUL^R22", "deliver"),
+        ("", "deliver"),
+        ("ORM^O01", "message-kind"),
+        ("ADT^A01", "message-kind"),
+    ] {
+        let header = MSH.replace("ORU^R01", kind);
+        let lines = [header.as_str(), "PID|1||A", "OBR|1||S1|PANEL", "OBX|1|NM|WBC||9||||||F"];
+        assert_eq!(code(&decode(&example(), &message(&lines)).outcomes[0]), expected, "{kind}");
+    }
+}
+
+#[test]
 fn a_lost_segment_that_may_have_named_another_specimen_holds_what_follows() {
     let first = "OBX|1|NM|WBC||9|||||F";
     for lost in ["obr|2||S2|PANEL", "O BR|2||S2|PANEL"] {

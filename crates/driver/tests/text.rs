@@ -124,3 +124,9 @@ fn tagged_messages_without_a_break_do_not_mix() {
     let decoded = decode(&plan, b"mtrsl|ciS1|rtAAA|qn1|rtBBB|qn2|");
     assert_eq!(brief(&decoded), ["1 - - mtrsl|ciS1|rtAAA|qn1|rtBBB|qn2| unreadable"]);
 }
+
+#[test]
+fn a_letter_between_the_rows_may_be_a_flag_and_is_not_lost() {
+    let decoded = decode(&rows(), b"26/03/02 08:14 ID# S1 [Plasma] Na 140 mmol/L H K 4.1 mmol/L  ");
+    assert_eq!(brief(&decoded), ["1 S1 Na 140 deliver", "2 S1 - H unreadable", "3 S1 K 4.1 deliver"]);
+}

@@ -144,6 +144,10 @@ impl<'v> Walk<'_, 'v> {
         };
         let processing = "MSH-11.1".parse().ok().map(Place::Path);
         self.facts = Facts::of(self.plan, &self.records, processing.as_ref());
+        // Orders, admissions and queries carry OBX that are no results of an analyzer.
+        let carries_results = Header::new(record)
+            .is_none_or(|header| matches!(header.message_code(), b"" | b"ORU" | b"OUL" | b"ORF"));
+        self.facts.unlisted |= self.facts.use_.is_none() && !carries_results;
         if self.message.control_id.is_none() {
             self.message.control_id = control_id(self.plan, record, 10, &self.records);
         }

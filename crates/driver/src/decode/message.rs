@@ -12,7 +12,7 @@ use crate::plan::{MessageUse, Plan};
 pub(crate) struct Facts {
     /// What a field of the message says it is for.
     pub(crate) use_: Option<MessageUse>,
-    /// That field has a value that the profile does not list.
+    /// The message is of a kind that neither the profile lists nor the standard has for results.
     pub(crate) unlisted: bool,
     /// Sent for training or debugging.
     pub(crate) not_production: bool,

@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
         let places = &plan.rules.places;
         self.observation.kind = self.kind(facts);
         self.observation.specimen_id = self.plain(places.specimen.as_ref(), "specimen id");
-        self.observation.patient_id = self.text(places.patient.as_ref());
+        self.observation.patient_id = self.plain(places.patient.as_ref(), "patient id");
         self.observation.analyzer_test = self.plain(places.test.as_ref(), "test code");
         let test = self.observation.analyzer_test.as_ref().and_then(|code| plan.tests.get(code));
         if let Some(test) = test {

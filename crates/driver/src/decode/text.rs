@@ -162,7 +162,12 @@ fn by_pattern<'t>(text: &'t str, fields: &'t [(String, Regex)], row: &'t Regex) 
     let mut at = 0;
     read.push((text.len(), text.len()));
     for (from, to) in read {
-        if let Some(between) = text.get(at..from).filter(|between| may_be_result(between)) {
+        // Behind the first row a letter may be a flag.
+        let may_be = |between: &&str| {
+            may_be_result(between)
+                || (rows.iter().any(|row| row.at < at) && between.contains(char::is_alphanumeric))
+        };
+        if let Some(between) = text.get(at..from).filter(may_be) {
             rows.push(Row { at, texts: Vec::new(), unread: Some(between) });
         }
         at = at.max(to);
