@@ -11,11 +11,12 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use labwire_transport::PseudoTerminal;
+use rustix::process::{Pid, Signal, kill_process};
 use sender::{Sender, site_with};
 use serde_json::Value;
 use support::{Site, free_address, labwire};
@@ -812,6 +813,30 @@ fn the_demo_shows_every_kind_of_line_and_balances() {
     let serial = lines.iter().find(|line| line.contains("/dev/")).unwrap().split_whitespace().next().unwrap();
     let shown = text.lines().filter(|line| line.starts_with(&format!("{serial} "))).count();
     assert!(shown > 3, "results of the serial line are among those shown:\n{text}");
+}
+
+#[test]
+fn the_demo_clears_its_place_when_it_is_told_to_end() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let place = tempfile::tempdir().unwrap();
+        let mut demo = Command::new(BINARY)
+            .arg("demo")
+            .env("TMPDIR", place.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut shown = BufReader::new(demo.stdout.take().unwrap());
+        let mut line = String::new();
+        shown.read_line(&mut line).unwrap();
+        assert!(line.starts_with("metrics: "), "{line}");
+        kill_process(Pid::from_child(&demo), signal).unwrap();
+        let mut rest = String::new();
+        shown.read_to_string(&mut rest).unwrap();
+        assert!(demo.wait().unwrap().success(), "{signal:?}: {rest}");
+        assert!(rest.contains("the ledger balances"), "{rest}");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "{signal:?} leaves nothing behind");
+    }
 }
 
 #[test]

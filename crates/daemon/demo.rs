@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::analyzer::{connect, live};
 use crate::arguments::Demo;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::run::{Pages, VERSION, runtime, start_failure};
+use crate::run::{Pages, Signals, VERSION, runtime, start_failure};
 use crate::show::{cell, flags};
 use crate::simulate::now;
 use crate::state::show_ledger;
@@ -139,6 +139,7 @@ fn site_text(scratch: &Path, admin: SocketAddr, benches: &[Bench]) -> String {
 
 async fn play(arguments: &Demo) -> Outcome {
     let library = Library::embedded();
+    let signals = Signals::listen()?;
     let scratch = Scratch::new()?;
     let admin = tokio::net::TcpListener::bind(free_address()?)
         .await
@@ -190,7 +191,7 @@ async fn play(arguments: &Demo) -> Outcome {
     };
     tokio::select! {
         () = time_is_up => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = signals.end() => {}
     }
 
     let _ = stop.send(true);

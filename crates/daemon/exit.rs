@@ -60,8 +60,8 @@ impl Failure {
 }
 
 impl From<std::io::Error> for Failure {
-    /// Writing to standard output failed. A reader that has seen enough (`| head`) is no failure,
-    /// and is sorted out in `main`.
+    /// Writing to standard output failed. About a reader that has seen enough (`| head`) nothing is said;
+    /// the exit code tells that not everything was written.
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Self::told(Exit::Io);

@@ -165,15 +165,15 @@ fn bind_control(site: &SiteConfig) -> Result<Server, Failure> {
     })
 }
 
-/// The signals that a daemon is sent.
-struct Signals {
+/// The signals that a daemon is sent; heard from [`Signals::listen`] on.
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind).map_err(|error| {
                 Failure::new(Exit::Software, format!("failed to listen for signals: {error}"))
@@ -187,7 +187,7 @@ impl Signals {
     }
 
     /// Until SIGTERM or SIGINT. SIGHUP, which would end a process that does not listen, changes nothing.
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
