@@ -392,6 +392,9 @@ async fn dial(
     }
 }
 
+/// What became of a unit.
+type Committed = (Token, Result<Persisted, StoreError>);
+
 /// A unit on its way to the disk.
 struct Outstanding {
     token: Token,
@@ -460,7 +463,10 @@ struct Conversation {
     /// How much it knows of what the connection remembers.
     seen: u64,
     outstanding: Option<Outstanding>,
-    commits: mpsc::UnboundedSender<(Token, Result<Persisted, StoreError>)>,
+    /// To be counted: sessions without a frame, and queries that get no answer.
+    empty_sessions: u32,
+    queries: u32,
+    commits: mpsc::UnboundedSender<Committed>,
     /// Why the transport is to be closed, or is closed already.
     closing: Option<&'static str>,
 }
@@ -486,6 +492,8 @@ async fn converse(
         transmissions,
         seen: 0,
         outstanding: None,
+        empty_sessions: 0,
+        queries: 0,
         commits,
         closing: None,
     };
@@ -634,6 +642,7 @@ impl Conversation {
                 Effect::Close(reason) => self.closing = Some(reason),
             }
         }
+        self.count();
     }
 
     fn persist(&mut self, persist: Persist) {
@@ -681,24 +690,34 @@ impl Conversation {
         });
     }
 
-    fn note(&self, note: &Note) {
+    fn note(&mut self, note: &Note) {
         let name = &self.shared.settings.name;
         match note {
             Note::Opened => {}
             Note::Ended(reason) => telemetry::session_ended(name, *reason),
-            Note::EmptySession => self.count(Tally::EmptySessions),
+            Note::EmptySession => self.empty_sessions += 1,
             Note::Fault(fault) => telemetry::link_fault(name, fault),
             Note::Tolerated(tolerance) => telemetry::link_tolerance(name, *tolerance),
             Note::UnansweredQuery => {
                 telemetry::query_unanswered(name);
-                self.count(Tally::UnansweredQueries);
+                self.queries += 1;
             }
             Note::Sent(_) | Note::SendFailed(_) => {}
         }
     }
 
-    fn count(&self, tally: Tally) {
-        self.shared.spool.count(&self.shared.settings.name, tally, |_| {});
+    /// One request for all that came at once: a line full of empty sessions must not fill the queue
+    /// that the others' frames go through.
+    fn count(&mut self) {
+        let (shared, name) = (&self.shared, &self.shared.settings.name);
+        for (tally, more) in [
+            (Tally::EmptySessions, core::mem::take(&mut self.empty_sessions)),
+            (Tally::UnansweredQueries, core::mem::take(&mut self.queries)),
+        ] {
+            if more > 0 {
+                shared.spool.count(name, tally, more, |_| {});
+            }
+        }
     }
 }
 

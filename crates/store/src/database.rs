@@ -67,6 +67,7 @@ CREATE UNIQUE INDEX message_sequence ON message(connection, sequence);
 CREATE INDEX message_reception ON message(connection, transmission);
 CREATE INDEX message_identity ON message(identity, id) WHERE identity IS NOT NULL;
 CREATE INDEX message_incomplete ON message(id) WHERE state = 'incomplete';
+CREATE INDEX message_unsettled ON message(connection, id) WHERE identity IS NULL;
 
 CREATE TABLE message_specimen(
   specimen_id TEXT NOT NULL, message INTEGER NOT NULL,
@@ -403,6 +404,22 @@ mod tests {
         assert_eq!(mode, "wal");
         let reader = open_for_reading(&path).unwrap();
         assert!(reader.execute("DELETE FROM meta", []).is_err());
+    }
+
+    #[test]
+    fn what_never_completed_is_found_without_reading_what_did() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spool.db");
+        let writer = open_for_writing(&path, &Options::new("lab", Vec::new())).unwrap();
+        let plan: String = writer
+            .query_row(
+                "EXPLAIN QUERY PLAN SELECT raw FROM message WHERE connection = ?1 AND identity IS NULL
+                   AND state IN ('incomplete', 'filed') ORDER BY id DESC",
+                ["a"],
+                |row| row.get(3),
+            )
+            .unwrap();
+        assert!(plan.contains("USING INDEX message_unsettled"), "{plan}");
     }
 
     #[test]

@@ -14,13 +14,13 @@ use crate::transaction::{Hold, Refusal, Transaction, json_numbers, message_id, n
 pub(crate) fn apply(transaction: &Transaction<'_>, persist: &Persist) -> Result<Persisted, Refusal> {
     let connection = persist.connection.as_str();
     if let Some(messages) = completed_before(transaction, persist)? {
-        transaction.tally(connection, Tally::RepeatedFrames)?;
+        transaction.tally(connection, Tally::RepeatedFrames, 1)?;
         return Ok(Persisted { messages, frame_repeated: true });
     }
     if persist.completes.is_empty() {
         let frame_repeated = is_last_frame(transaction, persist)?;
         if frame_repeated {
-            transaction.tally(connection, Tally::RepeatedFrames)?;
+            transaction.tally(connection, Tally::RepeatedFrames, 1)?;
         } else {
             store_frame(transaction, connection, persist.transmission, &persist.frame)?;
         }
@@ -406,6 +406,7 @@ pub(crate) fn store_message(
                     MessageKind::Order => Tally::Orders,
                     MessageKind::Results | MessageKind::Other => Tally::OtherMessages,
                 },
+                1,
             )?;
         }
         return Ok(stored);

@@ -325,15 +325,16 @@ impl SpoolHandle {
         self.submit(None, 0, move |transaction| quarantine::discard(transaction, &items, &decision), reply);
     }
 
-    /// Counts something that is counted apart.
+    /// Counts so many more of something that is counted apart.
     pub fn count(
         &self,
         connection: &str,
         tally: Tally,
+        more: u32,
         reply: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
         let connection = connection.to_owned();
-        self.submit(None, 0, move |transaction| transaction.tally(&connection, tally), reply);
+        self.submit(None, 0, move |transaction| transaction.tally(&connection, tally, more), reply);
     }
 
     /// Commits something small and answers whether that worked.

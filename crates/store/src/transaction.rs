@@ -68,14 +68,14 @@ impl Transaction<'_> {
             .query_row([connection], |row| row.get(0))
     }
 
-    /// Counts something that is counted apart.
-    pub(crate) fn tally(&self, connection: &str, tally: Tally) -> Result<(), Refusal> {
+    /// Counts so many more of something that is counted apart.
+    pub(crate) fn tally(&self, connection: &str, tally: Tally, more: u32) -> Result<(), Refusal> {
         self.sql
             .prepare_cached(
-                "INSERT INTO tally(connection, name, count) VALUES (?1, ?2, 1)
-                 ON CONFLICT(connection, name) DO UPDATE SET count = count + 1",
+                "INSERT INTO tally(connection, name, count) VALUES (?1, ?2, ?3)
+                 ON CONFLICT(connection, name) DO UPDATE SET count = count + ?3",
             )?
-            .execute([connection, tally.as_str()])?;
+            .execute(params![connection, tally.as_str(), more])?;
         Ok(())
     }
 

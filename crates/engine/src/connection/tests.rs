@@ -55,6 +55,24 @@ impl Bench {
         self.spool.handle().wait(|spool, reply| spool.persist(persist, reply)).unwrap();
     }
 
+    /// A conversation without a wire.
+    fn conversation(&self) -> (Conversation, mpsc::UnboundedReceiver<Committed>) {
+        let (commits, replies) = mpsc::unbounded_channel();
+        let transmissions = self.shared.draw();
+        let conversation = Conversation {
+            shared: Arc::clone(&self.shared),
+            session: self.shared.session(&transmissions),
+            transmissions,
+            seen: 0,
+            outstanding: None,
+            empty_sessions: 0,
+            queries: 0,
+            commits,
+            closing: None,
+        };
+        (conversation, replies)
+    }
+
     /// A socket of the connection, and its conversation.
     fn dial(&self) -> (Connection, tokio::task::JoinHandle<()>, watch::Sender<bool>) {
         let (ours, theirs) = Connection::pair(4096);
@@ -126,12 +144,7 @@ fn control_ids_are_not_given_again_after_a_restart() {
 #[test]
 fn a_reply_that_waited_too_long_is_late_whatever_it_says() {
     let bench = Bench::new(Duration::ZERO);
-    let (commits, mut replies) = mpsc::unbounded_channel();
-    let transmissions = bench.shared.draw();
-    let session = bench.shared.session(&transmissions);
-    let shared = Arc::clone(&bench.shared);
-    let mut conversation =
-        Conversation { shared, session, transmissions, seen: 0, outstanding: None, commits, closing: None };
+    let (mut conversation, mut replies) = bench.conversation();
     conversation.tell(Input::StoreReady(true));
     conversation.tell(Input::Bytes(b"\x05"));
     conversation.tell(Input::Bytes(&frame(1, "H|\\^&")));
@@ -164,4 +177,20 @@ fn a_whole_repeat_beside_the_dead_line_settles_what_breaks_off_there_later() {
         live_task.await.unwrap();
     });
     assert_eq!(bench.incompletes(), [] as [u64; 0]);
+}
+
+#[test]
+fn a_line_full_of_empty_sessions_takes_one_place_in_the_queue() {
+    let bench = Bench::new(WRITE_TIMEOUT);
+    let (mut conversation, _replies) = bench.conversation();
+    conversation.tell(Input::StoreReady(true));
+    conversation.tell(Input::Bytes(&b"\x05\x04".repeat(READ_BYTES / 2)));
+    let before = bench.spool.handle().commit_stats().requests;
+    conversation.carry_out();
+    bench.spool.handle().wait(|spool, reply| spool.probe(reply)).unwrap();
+    bench.spool.handle().wait(|spool, reply| spool.probe(reply)).unwrap();
+    let stats = bench.spool.handle().commit_stats();
+    assert!(stats.requests - before <= 3, "{stats:?}");
+    let ledger = bench.spool.handle().reader().unwrap().ledger().unwrap();
+    assert_eq!(ledger.tallies["a"][&Tally::EmptySessions], 2048);
 }

@@ -359,7 +359,7 @@ fn a_full_queue_refuses_at_once_and_loses_nothing_that_it_took() {
     let (sender, receiver) = channel();
     for _ in 0..QUEUE_JOBS_MAX + 10 {
         let sender = sender.clone();
-        bench.handle().count("a", Tally::EmptySessions, move |result| {
+        bench.handle().count("a", Tally::EmptySessions, 1, move |result| {
             let _ = sender.send(result);
         });
     }
@@ -379,14 +379,14 @@ fn a_closed_spool_finishes_what_it_took_and_answers_the_rest() {
     let handle = bench.handle();
     let release = occupy(&bench);
     let (sender, receiver) = channel();
-    handle.count("a", Tally::Queries, move |result| {
+    handle.count("a", Tally::Queries, 1, move |result| {
         let _ = sender.send(result);
     });
     drop(release);
     bench.spool = None;
     assert_eq!(receiver.recv().unwrap(), Ok(()));
     assert_eq!(handle.state(), StoreState::Stopped);
-    let late = handle.wait(|handle, reply| handle.count("a", Tally::Queries, reply));
+    let late = handle.wait(|handle, reply| handle.count("a", Tally::Queries, 1, reply));
     assert_eq!(late, Err(StoreError::Stopped));
 }
 
@@ -445,7 +445,7 @@ fn a_request_that_panics_is_refused_alone() {
             None,
             0,
             |transaction| {
-                transaction.tally("a", Tally::Queries)?;
+                transaction.tally("a", Tally::Queries, 1)?;
                 panic!("a defect")
             },
             reply,

@@ -47,7 +47,7 @@ fn a_delivery_that_was_marked_without_its_counter_is_noticed() {
 fn what_is_not_a_result_is_counted_apart() {
     let bench = Bench::new();
     for tally in Tally::ALL {
-        bench.handle().wait(|handle, reply| handle.count("a", tally, reply)).unwrap();
+        bench.handle().wait(|handle, reply| handle.count("a", tally, 1, reply)).unwrap();
     }
     let ledger = bench.reader().ledger().unwrap();
     assert!(ledger.balances());
