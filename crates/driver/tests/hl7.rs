@@ -331,6 +331,30 @@ fn segments_run_into_one_another_are_told_and_cost_no_neighbour() {
 }
 
 #[test]
+fn a_specimen_behind_the_next_order_s_orc_is_not_the_one_before() {
+    let lines = [
+        MSH,
+        "PID|1||A",
+        "ORC|RE",
+        "OBR|1",
+        "OBX|1|NM|WBC||9||||||F",
+        "ORC|RE",
+        "SPM|1|S2",
+        "OBR|2",
+        "OBX|1|NM|WBC||8||||||F",
+    ];
+    let decoded = decode(&example(), &message(&lines));
+    assert_eq!(brief(&decoded), ["5 - WBC 9 no-specimen", "9 - WBC 8 no-specimen"]);
+}
+
+#[test]
+fn several_structured_numerics_are_no_number() {
+    let decoded = decode(&example(), &one("OBX|1|SN|CT||^5~^6||||||F"));
+    let o = &decoded.outcomes[0].observation;
+    assert_eq!((o.value.as_deref(), o.number.as_deref()), (Some("^5~^6"), None));
+}
+
+#[test]
 fn observations_of_orders_and_admissions_are_no_results() {
     for (kind, expected) in [
         ("ORU^R01", "deliver"),

@@ -190,7 +190,7 @@ impl<'v> Walk<'_, 'v> {
             .view
             .records()
             .skip(place + 1)
-            .take_while(|record| !matches!(record.name().as_bytes(), b"OBR" | b"PID" | b"MSH"))
+            .take_while(|record| !matches!(record.name().as_bytes(), b"ORC" | b"OBR" | b"PID" | b"MSH"))
             .filter(|record| record.name() == "SPM");
         match (specimens.next(), specimens.next()) {
             (Some(only), None) => self.records.set(only),
@@ -307,15 +307,15 @@ impl<'v> Walk<'_, 'v> {
     }
 }
 
-/// `SN` says comparator and number in components: `>^200`. A ratio or a range (`^1^:^128`) is no
-/// number.
+/// `SN` says comparator and number in components: `>^200`. A ratio, a range (`^1^:^128`) or
+/// several of them are no number.
 fn structured_numeric<'v>(record: Record<'v>, records: &Records<'v>) -> Option<Cow<'v, str>> {
     if record.field(2)?.bytes() != b"SN" {
         return None;
     }
     let field = record.field(5)?;
     let part = |number| field.component(number).map_or(&b""[..], |part| part.bytes().trim_ascii());
-    if !part(3).is_empty() || !part(4).is_empty() {
+    if !part(3).is_empty() || !part(4).is_empty() || field.repeats().nth(1).is_some() {
         return Some(Cow::Borrowed(""));
     }
     let number = records.reading.charset.decode(part(2)).0;
