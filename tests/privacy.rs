@@ -155,11 +155,11 @@ fn odd_lis02() -> Vec<&'static str> {
         "R|1|^^^GLU|BEFOREHEADER|mmol/L",
         HEADER,
         PATIENT,
-        "Z|1|ZRECORDTEXT",
         "O|1|SPEC44193",
         "R|1|^^^TESTVELLUM|66.6521|mmol/L||N||F",
         "R|2|^^^GLU|<~5|UNITGOSSAMER||N||STATUSWORD||||BADDATETEXT",
         "R|3|^^^UREA|55.5817|mmol/L||N||F||||2026BADDATETEXT",
+        "Z|1|ZRECORDTEXT",
         "\u{1b}[2J\u{9b}31m\nERROR event=\"FORGEDLINE\"",
         TERMINATOR,
     ]
