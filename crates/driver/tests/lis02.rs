@@ -312,6 +312,8 @@ fn a_lost_record_that_may_have_named_another_specimen_holds_what_follows() {
     }
     let torn = [r"H|\^&|||One", "P|1", "O|1|S1", "R|1|^^^GLU|1", "2|mg/dL||N||F"];
     assert_eq!(code(&decode(&example(), &message(&torn)).outcomes[0]), "unreadable");
+    let own = [r"H|\^&|||One", "P|1", "Z|1|x", "O|1|S1", "R|1|^^^GLU|1"];
+    assert_eq!(code(&decode(&example(), &message(&own)).outcomes[0]), "deliver", "the order names its own");
     // A comment that somebody wrote between the records harms nothing.
     let comment = [r"H|\^&|||One", "P|1", "O|1|S1", "# written by hand", "R|1|^^^GLU|1"];
     assert_eq!(code(&decode(&example(), &message(&comment)).outcomes[0]), "deliver");

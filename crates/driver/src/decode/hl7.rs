@@ -224,7 +224,7 @@ impl<'v> Walk<'_, 'v> {
             byte: record.offset(),
             structured: structured_numeric(record, &self.records),
             deletes,
-            doubt: self.gaps.doubt(self.patient_from, record),
+            doubt: self.gaps.doubt(self.patient_from, self.patient_from, record),
         };
         let mut outcome = observe(
             self.plan,

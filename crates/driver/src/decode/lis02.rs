@@ -153,7 +153,7 @@ impl<'v> Walk<'_, 'v> {
             byte: record.offset(),
             structured: None,
             deletes,
-            doubt: self.gaps.doubt(self.patient_from, record),
+            doubt: self.gaps.doubt(self.patient_from, self.specimen_from(), record),
         };
         let mut outcome = observe(
             self.plan,
@@ -168,6 +168,15 @@ impl<'v> Walk<'_, 'v> {
         self.message.distinguishable |=
             says(self.plan, record, &[12, 13]) || says_when(self.plan, &self.records);
         self.message.outcomes.push(outcome);
+    }
+
+    /// Where the record begins that names the specimen: the order where the profile says so.
+    fn specimen_from(&self) -> usize {
+        let selector = self.plan.rules.places.specimen.as_ref();
+        let by_order = selector.is_some_and(|selector| {
+            selector.places().iter().all(|place| matches!(place, Place::Path(path) if path.record == "O"))
+        });
+        self.records.get("O").filter(|_| by_order).map_or(self.patient_from, |order| order.offset())
     }
 
     fn comment(&mut self, record: Record<'v>) {

@@ -127,6 +127,8 @@ impl Scope for Records<'_> {
 pub(crate) struct Gaps {
     /// What was lost may have named another specimen or patient.
     before: Vec<usize>,
+    /// Records of no known letter: an order behind one names its specimen itself.
+    letters: Vec<usize>,
     /// The record that it stands in, or that it stands right behind, may not be whole.
     inside: Vec<usize>,
 }
@@ -150,8 +152,12 @@ impl Gaps {
                     };
                     (!harmless.iter().any(|name| from.starts_with(name)), true)
                 }
-                "unknown-record" | "more-findings" => (true, false),
-                _ => (false, false),
+                "unknown-record" => {
+                    gaps.letters.push(finding.offset);
+                    continue;
+                }
+                "more-findings" => (true, false),
+                _ => continue,
             };
             gaps.before.extend(before.then_some(finding.offset));
             gaps.inside.extend(inside.then_some(finding.offset));
@@ -160,9 +166,17 @@ impl Gaps {
     }
 
     /// Why an observation cannot be trusted: what lies between its patient and it, or in it.
-    pub(crate) fn doubt(&self, patient_from: usize, record: Record<'_>) -> Option<&'static str> {
+    /// `specimen_from` is where what names the specimen begins.
+    pub(crate) fn doubt(
+        &self,
+        patient_from: usize,
+        specimen_from: usize,
+        record: Record<'_>,
+    ) -> Option<&'static str> {
         let (from, end) = (record.offset(), record.offset() + record.bytes().len());
-        if self.before.iter().any(|place| (patient_from..from).contains(place)) {
+        if self.before.iter().any(|place| (patient_from..from).contains(place))
+            || self.letters.iter().any(|place| (specimen_from..from).contains(place))
+        {
             return Some(
                 "a record before the observation could not be read; it may have named another specimen",
             );
