@@ -75,8 +75,14 @@ pub(crate) fn expire(
         .query_map([], |row| Ok((row.get(0)?, message_id(row, 1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
     waiting.retain(|(_, _, connection, ended_ms)| *ended_ms < before_ms(connection));
-    for (row, _, connection, _) in &waiting {
-        let decoded = decoded(transaction, *row)?;
+    let mut expired = Vec::with_capacity(waiting.len());
+    for (row, id, connection, _) in &waiting {
+        let decoded = match decoded(transaction, *row) {
+            Ok(decoded) => decoded,
+            // A damaged one stays as it is (`Reader::verify` names it); its neighbours go on.
+            Err(Refusal::Store(_)) => continue,
+            Err(error) => return Err(error),
+        };
         transaction.change(*row, || {
             transaction
                 .sql
@@ -101,8 +107,9 @@ pub(crate) fn expire(
             }
             transaction.tell_sinks(connection, *row, at)
         })?;
+        expired.push(*id);
     }
-    Ok(waiting.into_iter().map(|(_, id, ..)| id).collect())
+    Ok(expired)
 }
 
 /// The incomplete message that a complete one may settle: kept, or expired.

@@ -219,3 +219,16 @@ fn text_behind_a_completed_message_opens_the_next_reception() {
     let open = bench.reader().open_transmissions().unwrap();
     assert_eq!((open[0].transmission, open[0].frames[0].bytes.as_slice()), (2, &b"H|next"[..]));
 }
+
+#[test]
+fn a_damaged_one_does_not_keep_the_others_from_a_person() {
+    let bench = Bench::new();
+    broken(&bench);
+    let Closed::Incomplete(whole) = bench.close(broken_off(2, results("y", &[hold("incomplete")]), 0)) else {
+        panic!("not kept")
+    };
+    let disk = rusqlite::Connection::open(bench.path()).unwrap();
+    disk.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    disk.execute("UPDATE message SET decoded = x'00' WHERE transmission = 1", []).unwrap();
+    assert_eq!(bench.expire(MINUTE_MS), [whole]);
+}
