@@ -59,7 +59,7 @@ pub enum Input<'a> {
     Opened,
     /// Bytes from the host.
     Bytes(&'a [u8]),
-    /// The time that [`Simulator::poll_deadline`] named has come. Too early is harmless.
+    /// The time that [`Simulator::poll_deadline`](crate::Simulator::poll_deadline) named has come. Too early is harmless.
     Deadline,
     /// The line is gone.
     Closed,

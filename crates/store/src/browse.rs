@@ -163,7 +163,9 @@ impl Reader {
                 if let Some(item) = items.iter().find(|item| item.state == QuarantineState::Open) {
                     return ObservationState::Held { code: item.code.clone(), reason: item.reason.clone() };
                 }
-                let is_released = items.iter().any(|item| item.state == QuarantineState::Released);
+                // What was released may have been refused by the sink and held again: the latest
+                // decision counts.
+                let decided = items.iter().max_by_key(|item| item.id).map(|item| item.state);
                 let named = |records: &Option<Vec<usize>>| {
                     records.as_ref().map_or(outcome.disposition == Disposition::Deliver, |records| {
                         records.contains(&record)
@@ -185,11 +187,10 @@ impl Reader {
                             .to_owned(),
                     };
                 }
-                if is_released {
-                    return on_its_way();
-                }
-                if items.iter().any(|item| item.state == QuarantineState::Discarded) {
-                    return ObservationState::Discarded;
+                match decided {
+                    Some(QuarantineState::Released) => return on_its_way(),
+                    Some(QuarantineState::Discarded) => return ObservationState::Discarded,
+                    _ => {}
                 }
                 if matches!(message.state, RowState::Duplicate | RowState::Resumed)
                     || repeated.contains(&record)

@@ -144,3 +144,25 @@ fn a_sink_that_the_spool_does_not_know_is_refused_and_nothing_is_stored() {
     assert_eq!(bench.states(), []);
     bench.balance();
 }
+
+#[test]
+fn the_latest_decision_about_an_observation_counts() {
+    let bench = Bench::new();
+    bench.file(whole(1, message(results("one", &[Deliver]))));
+    let refuse = || {
+        let waiting = bench.reader().next_batch("lis", 9).unwrap().deliveries;
+        let id = waiting.iter().find(|delivery| !delivery.observations.is_empty()).unwrap().id;
+        let refused = bench.handle().wait(|handle, reply| {
+            handle.refuse_delivery(id, "refused".to_owned(), "a check failed".to_owned(), at(0), reply);
+        });
+        refused.unwrap();
+    };
+    refuse();
+    bench.release(bench.open_items().iter().map(|item| item.id).collect()).unwrap();
+    refuse();
+    bench.discard(bench.open_items().iter().map(|item| item.id).collect()).unwrap();
+    let results = bench.reader().results(&ResultFilter::default()).unwrap();
+    assert_eq!(results[0].state, ObservationState::Discarded);
+    assert_eq!(bench.states(), [MessageState::Discarded]);
+    bench.balance();
+}
