@@ -1,6 +1,6 @@
 //! Commands to the running daemon over a Unix socket: one JSON object a line, both ways.
 //!
-//! A client sends one [`Request`] at a time and reads [`Line`]s until the answer ends:
+//! A client sends one [`Request`] at a time and reads lines until the answer ends:
 //!
 //! ```text
 //! > {"command":"results list","arguments":{"limit":2}}

@@ -10,7 +10,7 @@
 //! 0.002 < <ACK>
 //! ```
 //!
-//! [`Writer`] and [`Reader`] are the format; [`import`] makes one of anything else that people keep
+//! [`Writer`] and [`Reader`] are the format; [`import()`] makes one of anything else that people keep
 //! (raw dumps, terminal logs, packet captures, bare messages); [`Ring`] holds the latest bytes of a live line in
 //! bounded memory; [`Replay`] turns a capture into what a player has to send and to wait for.
 //!

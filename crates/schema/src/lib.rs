@@ -2,7 +2,7 @@
 //!
 //! A document type is a `static` [`Table`] of [`Key`]s, each with its [`Shape`] and one sentence of
 //! documentation. Everything else follows from that table, so that it cannot disagree with it:
-//! [`read`] finds every problem of a file at once, [`render`] shows them with line and caret,
+//! [`read()`] finds every problem of a file at once, [`render()`] shows them with line and caret,
 //! [`json_schema`] is what editors complete from, [`reference_markdown`] is the page for people.
 
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! Packet captures (pcap and pcapng), as tcpdump and Wireshark write them: the TCP conversation with an
 //! analyzer, put together again.
 //!
-//! [`file`] finds the packets, [`packet`] the TCP segment in each, [`flow`] orders the bytes of one
+//! [`mod@file`] finds the packets, [`packet`] the TCP segment in each, [`flow`] orders the bytes of one
 //! connection. Which end is the analyzer a packet capture does not say: the one that sent more is taken
 //! for it, and a note says so.
 
