@@ -3,14 +3,12 @@
 //! The asynchronous side is dull on purpose: wait, tell the session, carry out its effects. Nothing
 //! here decides what is acknowledged.
 
-use core::future::poll_fn;
+mod conversation;
+
 use core::ops::Range;
-use core::pin::pin;
-use core::task::Poll;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -19,26 +17,18 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use labwire_driver::Plan;
 use labwire_link::ErrorMode;
-use labwire_session::{Effect, Input, Note, Now, Persist, RecoveredFrame, Resolution, Session, Token};
-use labwire_store::{
-    CloseIncomplete, FrameRecord, Fresh, MessageRecord, OpenTransmission, Persisted, SpoolHandle, Stamp,
-    StoreError, Tally,
-};
+use labwire_session::{Now, RecoveredFrame, Session};
+use labwire_store::{CloseIncomplete, OpenTransmission, SpoolHandle, Stamp};
 use labwire_transport::{
-    Arrival, Backoff, BackoffSettings, Connection, Endpoint, Listener, Opener, Received, Recorder, Refusal,
-    Side,
+    Arrival, Backoff, BackoffSettings, Endpoint, Listener, Opener, Recorder, Refusal, Side,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep_until;
 
+use self::conversation::supervise;
 use crate::delivery::Nudge;
-use crate::telemetry::{self, MessageSummary};
+use crate::telemetry;
 
-/// Bytes read from a transport at once.
-const READ_BYTES: usize = 4096;
-/// How long one write may take before the transport counts as gone.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Receptions that one session may number; the next session of the connection begins behind them.
 const TRANSMISSIONS_PER_SESSION: u64 = 1 << 24;
 /// Incomplete messages remembered per connection, for sessions to come.
@@ -389,335 +379,6 @@ async fn dial(
             connection = opened => connection,
         };
         supervise(Arc::clone(shared), connection, ready.clone(), stop.clone()).await;
-    }
-}
-
-/// What became of a unit.
-type Committed = (Token, Result<Persisted, StoreError>);
-
-/// A unit on its way to the disk.
-struct Outstanding {
-    token: Token,
-    since: Instant,
-    messages: Vec<MessageSummary>,
-    resolved: Vec<u64>,
-}
-
-/// Holds a conversation. One that panics ends alone: its transport is closed, so that nothing is
-/// acknowledged, and what it had acknowledged of a message is taken up as incomplete.
-async fn supervise(
-    shared: Arc<Shared>,
-    wire: Connection,
-    ready: watch::Receiver<bool>,
-    stop: watch::Receiver<bool>,
-) {
-    let transmissions = shared.draw();
-    let conversation = converse(Arc::clone(&shared), transmissions.clone(), wire, ready, stop);
-    if contained(conversation).await.is_none() {
-        shared.left.add(transmissions);
-    }
-}
-
-/// What `work` gives; `None` where it panics, and it is gone.
-async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Some),
-        Err(_) => Poll::Ready(None),
-    })
-    .await
-}
-
-/// Counts a transport while it is open, however its conversation ends.
-struct Open<'s> {
-    shared: &'s Shared,
-    reason: &'static str,
-}
-
-impl<'s> Open<'s> {
-    fn new(shared: &'s Shared) -> Self {
-        let open = shared.open.fetch_add(1, Ordering::Relaxed) + 1;
-        telemetry::transport_opened(&shared.settings.name, open);
-        if let Some(recorder) = &shared.recorder {
-            recorder.event("open");
-        }
-        Self { shared, reason: "defect" }
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        if let Some(recorder) = &self.shared.recorder {
-            recorder.event("close");
-        }
-        let open = self.shared.open.fetch_sub(1, Ordering::Relaxed) - 1;
-        telemetry::transport_closed(&self.shared.settings.name, open, self.reason);
-    }
-}
-
-struct Conversation {
-    shared: Arc<Shared>,
-    session: Session,
-    /// The numbers of its receptions.
-    transmissions: Range<u64>,
-    /// How much it knows of what the connection remembers.
-    seen: u64,
-    outstanding: Option<Outstanding>,
-    /// To be counted: sessions without a frame, and queries that get no answer.
-    empty_sessions: u32,
-    queries: u32,
-    commits: mpsc::UnboundedSender<Committed>,
-    /// Why the transport is to be closed, or is closed already.
-    closing: Option<&'static str>,
-}
-
-async fn converse(
-    shared: Arc<Shared>,
-    transmissions: Range<u64>,
-    mut wire: Connection,
-    mut ready: watch::Receiver<bool>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let name = shared.settings.name.clone();
-    let mut open = Open::new(&shared);
-    if let Some(recorder) = &shared.recorder {
-        wire.record(recorder.clone());
-    }
-    // Bounded by construction: a session has one unit outstanding, and a late reply adds one more.
-    let (commits, mut replies) = mpsc::unbounded_channel();
-    let session = shared.session(&transmissions);
-    let mut conversation = Conversation {
-        shared: Arc::clone(&shared),
-        session,
-        transmissions,
-        seen: 0,
-        outstanding: None,
-        empty_sessions: 0,
-        queries: 0,
-        commits,
-        closing: None,
-    };
-    let is_ready = *ready.borrow_and_update();
-    conversation.tell(Input::StoreReady(is_ready));
-
-    let mut buffer = vec![0; READ_BYTES];
-    let mut out = Vec::new();
-    // The analyzer has sent its last byte: what it sent before is still stored and answered, since a
-    // sender may close its own direction and wait for the reply in the other.
-    let mut read_to_end = false;
-    // The transport is of no use any more.
-    let mut gone = false;
-    let mut drain_end: Option<tokio::time::Instant> = None;
-    loop {
-        conversation.carry_out();
-        out.clear();
-        while conversation.session.poll_transmit(&mut out) {}
-        if !out.is_empty() && !gone && wire.send(&out, WRITE_TIMEOUT).await.is_err() {
-            conversation.closing = Some("the analyzer does not take our bytes");
-        }
-        if let Some(reason) = conversation.closing.take()
-            && !gone
-        {
-            telemetry::closing(&name, reason);
-            gone = true;
-            conversation.tell(Input::Closed);
-            continue;
-        }
-        if read_to_end && !gone && conversation.outstanding.is_none() {
-            gone = true;
-            conversation.tell(Input::Closed);
-            continue;
-        }
-        if gone && conversation.outstanding.is_none() && conversation.session.is_neutral() {
-            break;
-        }
-        if drain_end.is_some() && conversation.outstanding.is_none() && conversation.session.is_neutral() {
-            break;
-        }
-        let wake = conversation.wake_at(drain_end.filter(|_| !gone));
-        tokio::select! {
-            biased;
-            Some((token, reply)) = replies.recv() => conversation.committed(token, reply),
-            () = stopped(&mut stop), if drain_end.is_none() => {
-                // New bids are refused; what is under way may end.
-                conversation.tell(Input::StoreReady(false));
-                drain_end = Some(tokio::time::Instant::now() + conversation.shared.limits.drain_timeout);
-            }
-            Ok(()) = ready.changed(), if drain_end.is_none() => {
-                let is_ready = *ready.borrow_and_update();
-                conversation.tell(Input::StoreReady(is_ready));
-            }
-            received = wire.receive(&mut buffer), if !gone && !read_to_end && conversation.session.accepts_input() => match received {
-                Ok(Received::Bytes(count)) => {
-                    telemetry::bytes_received(&name, count);
-                    conversation.learn();
-                    conversation.tell(Input::Bytes(&buffer[..count]));
-                }
-                Ok(Received::CharacterError(_)) => conversation.tell(Input::CharacterError),
-                // A line that broke cannot be written either; the first reply finds out.
-                Ok(Received::Closed) | Err(_) => read_to_end = true,
-            },
-            () = sleep_until(wake) => {
-                if drain_end.is_some_and(|end| end <= tokio::time::Instant::now()) && !gone {
-                    conversation.closing = Some(telemetry::DRAIN_OVER);
-                }
-                conversation.time_passes();
-            }
-        }
-    }
-    open.reason = if drain_end.is_some() { "stop" } else { "closed" };
-}
-
-impl Conversation {
-    fn tell(&mut self, input: Input<'_>) {
-        let now = self.shared.now();
-        self.session.handle(now, input);
-    }
-
-    /// An analyzer that lost its line dials in again beside it, and may repeat here what breaks off
-    /// there only later.
-    fn learn(&mut self) {
-        self.seen = self.shared.teach(&mut self.session, &self.transmissions, self.seen);
-    }
-
-    fn wake_at(&self, drain_end: Option<tokio::time::Instant>) -> tokio::time::Instant {
-        let session = self.session.poll_deadline().map(|deadline| self.shared.origin + deadline);
-        let commit = self.outstanding.as_ref().map(|one| one.since + self.shared.limits.persist_deadline);
-        // Nothing to wait for: an hour is as good as never, and costs one wake-up.
-        let never = Instant::now() + Duration::from_secs(3600);
-        [session, commit, drain_end.map(tokio::time::Instant::into_std)]
-            .into_iter()
-            .flatten()
-            .fold(never, Instant::min)
-            .into()
-    }
-
-    fn time_passes(&mut self) {
-        self.refuse_late();
-        self.tell(Input::Deadline);
-    }
-
-    fn refuse_late(&mut self) {
-        if let Some(late) =
-            self.outstanding.take_if(|one| one.since.elapsed() >= self.shared.limits.persist_deadline)
-        {
-            // A reply that comes yet changes nothing: the analyzer has been told to repeat.
-            telemetry::unit_refused(&self.shared.settings.name, telemetry::LATE);
-            let now = self.shared.now();
-            self.session.not_persisted(now, late.token);
-        }
-    }
-
-    fn committed(&mut self, token: Token, reply: Result<Persisted, StoreError>) {
-        // The reply may have waited for us behind a slow write; what is late is late.
-        self.refuse_late();
-        let Some(outstanding) = self.outstanding.take_if(|one| one.token == token) else { return };
-        let name = &self.shared.settings.name;
-        let now = self.shared.now();
-        match reply {
-            Ok(persisted) => {
-                telemetry::unit_committed(name, outstanding.since.elapsed());
-                for (message, filed) in outstanding.messages.iter().zip(&persisted.messages) {
-                    telemetry::message_committed(name, message, matches!(filed.fresh, Fresh::Repeat(_)));
-                }
-                self.shared.settle(&outstanding.resolved, !outstanding.messages.is_empty());
-                if !outstanding.messages.is_empty() {
-                    self.shared.nudge.look();
-                }
-                self.session.persisted(now, token);
-            }
-            Err(error) => {
-                telemetry::unit_refused(name, error.code());
-                self.session.not_persisted(now, token);
-            }
-        }
-    }
-
-    fn carry_out(&mut self) {
-        while let Some(effect) = self.session.poll_effect() {
-            match effect {
-                Effect::Persist(persist) => self.persist(*persist),
-                Effect::Incomplete(incomplete) => self.shared.close_incomplete(*incomplete),
-                Effect::Note(note) => self.note(&note),
-                Effect::Close(reason) => self.closing = Some(reason),
-            }
-        }
-        self.count();
-    }
-
-    fn persist(&mut self, persist: Persist) {
-        let Persist { token, transmission, frame, completes, carry } = persist;
-        let settings = &self.shared.settings;
-        let mut messages = Vec::with_capacity(completes.len());
-        let mut resolved = Vec::new();
-        let mut records = Vec::with_capacity(completes.len());
-        for message in completes {
-            messages.push(MessageSummary::of(&message.decoded));
-            resolved.extend(message.resolves.map(|resolves| resolves.transmission));
-            records.push(MessageRecord {
-                raw: message.raw,
-                decoded: message.decoded,
-                driver: settings.plan.id.clone(),
-                driver_version: settings.plan.version.clone(),
-                resolves: message.resolves.map(|resolves| labwire_store::Resolves {
-                    transmission: resolves.transmission,
-                    how: match resolves.how {
-                        Resolution::Superseded => labwire_store::Resolution::Superseded,
-                        Resolution::Resumed => labwire_store::Resolution::Resumed,
-                    },
-                }),
-                previous_reply_received: message.previous_reply_received,
-                sinks: self.shared.sinks.clone(),
-            });
-        }
-        let request = labwire_store::Persist {
-            connection: settings.name.clone(),
-            transmission,
-            frame: FrameRecord {
-                number: frame.number,
-                ends_chain: frame.ends_chain,
-                bytes: frame.bytes,
-                at: Stamp::now(),
-            },
-            completes: records,
-            carry,
-        };
-        self.outstanding = Some(Outstanding { token, since: Instant::now(), messages, resolved });
-        let commits = self.commits.clone();
-        self.shared.spool.persist(request, move |reply| {
-            // The conversation may be over; what was committed stays committed.
-            let _ = commits.send((token, reply));
-        });
-    }
-
-    fn note(&mut self, note: &Note) {
-        let name = &self.shared.settings.name;
-        match note {
-            Note::Opened => {}
-            Note::Ended(reason) => telemetry::session_ended(name, *reason),
-            Note::EmptySession => self.empty_sessions += 1,
-            Note::Fault(fault) => telemetry::link_fault(name, fault),
-            Note::Tolerated(tolerance) => telemetry::link_tolerance(name, *tolerance),
-            Note::UnansweredQuery => {
-                telemetry::query_unanswered(name);
-                self.queries += 1;
-            }
-            Note::Sent(_) | Note::SendFailed(_) => {}
-        }
-    }
-
-    /// One request for all that came at once: a line full of empty sessions must not fill the queue
-    /// that the others' frames go through.
-    fn count(&mut self) {
-        let (shared, name) = (&self.shared, &self.shared.settings.name);
-        for (tally, more) in [
-            (Tally::EmptySessions, core::mem::take(&mut self.empty_sessions)),
-            (Tally::UnansweredQueries, core::mem::take(&mut self.queries)),
-        ] {
-            if more > 0 {
-                shared.spool.count(name, tally, more, |_| {});
-            }
-        }
     }
 }
 

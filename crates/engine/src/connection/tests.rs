@@ -1,9 +1,12 @@
 //! What a conversation leaves to others: to the next one, to the one beside it, to the housekeeping.
 
 use labwire_driver::Library;
-use labwire_store::{Options, Spool};
-use labwire_transport::{Peer, TcpListenSettings};
+use labwire_session::Input;
+use labwire_store::{FrameRecord, Options, Spool, Tally};
+use labwire_transport::{Connection, Peer, Received, TcpListenSettings};
+use tokio::sync::mpsc;
 
+use super::conversation::*;
 use super::*;
 use crate::delivery::Worker;
 

@@ -1,0 +1,354 @@
+//! One open transport: tells its session what arrives and carries out what it asks for.
+
+use core::future::poll_fn;
+use core::ops::Range;
+use core::pin::pin;
+use core::task::Poll;
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use labwire_session::{Effect, Input, Note, Persist, Resolution, Session, Token};
+use labwire_store::{FrameRecord, Fresh, MessageRecord, Persisted, Stamp, StoreError, Tally};
+use labwire_transport::{Connection, Received};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep_until;
+
+use super::{Shared, stopped};
+use crate::telemetry::{self, MessageSummary};
+
+/// Bytes read from a transport at once.
+pub(super) const READ_BYTES: usize = 4096;
+/// How long one write may take before the transport counts as gone.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What became of a unit.
+pub(super) type Committed = (Token, Result<Persisted, StoreError>);
+
+/// A unit on its way to the disk.
+pub(super) struct Outstanding {
+    pub(super) token: Token,
+    pub(super) since: Instant,
+    pub(super) messages: Vec<MessageSummary>,
+    pub(super) resolved: Vec<u64>,
+}
+
+/// Holds a conversation. One that panics ends alone: its transport is closed, so that nothing is
+/// acknowledged, and what it had acknowledged of a message is taken up as incomplete.
+pub(super) async fn supervise(
+    shared: Arc<Shared>,
+    wire: Connection,
+    ready: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+) {
+    let transmissions = shared.draw();
+    let conversation = converse(Arc::clone(&shared), transmissions.clone(), wire, ready, stop);
+    if contained(conversation).await.is_none() {
+        shared.left.add(transmissions);
+    }
+}
+
+/// What `work` gives; `None` where it panics, and it is gone.
+pub(super) async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+/// Counts a transport while it is open, however its conversation ends.
+struct Open<'s> {
+    shared: &'s Shared,
+    reason: &'static str,
+}
+
+impl<'s> Open<'s> {
+    fn new(shared: &'s Shared) -> Self {
+        let open = shared.open.fetch_add(1, Ordering::Relaxed) + 1;
+        telemetry::transport_opened(&shared.settings.name, open);
+        if let Some(recorder) = &shared.recorder {
+            recorder.event("open");
+        }
+        Self { shared, reason: "defect" }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if let Some(recorder) = &self.shared.recorder {
+            recorder.event("close");
+        }
+        let open = self.shared.open.fetch_sub(1, Ordering::Relaxed) - 1;
+        telemetry::transport_closed(&self.shared.settings.name, open, self.reason);
+    }
+}
+
+pub(super) struct Conversation {
+    pub(super) shared: Arc<Shared>,
+    pub(super) session: Session,
+    /// The numbers of its receptions.
+    pub(super) transmissions: Range<u64>,
+    /// How much it knows of what the connection remembers.
+    pub(super) seen: u64,
+    pub(super) outstanding: Option<Outstanding>,
+    /// To be counted: sessions without a frame, and queries that get no answer.
+    pub(super) empty_sessions: u32,
+    pub(super) queries: u32,
+    pub(super) commits: mpsc::UnboundedSender<Committed>,
+    /// Why the transport is to be closed, or is closed already.
+    pub(super) closing: Option<&'static str>,
+}
+
+async fn converse(
+    shared: Arc<Shared>,
+    transmissions: Range<u64>,
+    mut wire: Connection,
+    mut ready: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let name = shared.settings.name.clone();
+    let mut open = Open::new(&shared);
+    if let Some(recorder) = &shared.recorder {
+        wire.record(recorder.clone());
+    }
+    // Bounded by construction: a session has one unit outstanding, and a late reply adds one more.
+    let (commits, mut replies) = mpsc::unbounded_channel();
+    let session = shared.session(&transmissions);
+    let mut conversation = Conversation {
+        shared: Arc::clone(&shared),
+        session,
+        transmissions,
+        seen: 0,
+        outstanding: None,
+        empty_sessions: 0,
+        queries: 0,
+        commits,
+        closing: None,
+    };
+    let is_ready = *ready.borrow_and_update();
+    conversation.tell(Input::StoreReady(is_ready));
+
+    let mut buffer = vec![0; READ_BYTES];
+    let mut out = Vec::new();
+    // The analyzer has sent its last byte: what it sent before is still stored and answered, since a
+    // sender may close its own direction and wait for the reply in the other.
+    let mut read_to_end = false;
+    // The transport is of no use any more.
+    let mut gone = false;
+    let mut drain_end: Option<tokio::time::Instant> = None;
+    loop {
+        conversation.carry_out();
+        out.clear();
+        while conversation.session.poll_transmit(&mut out) {}
+        if !out.is_empty() && !gone && wire.send(&out, WRITE_TIMEOUT).await.is_err() {
+            conversation.closing = Some("the analyzer does not take our bytes");
+        }
+        if let Some(reason) = conversation.closing.take()
+            && !gone
+        {
+            telemetry::closing(&name, reason);
+            gone = true;
+            conversation.tell(Input::Closed);
+            continue;
+        }
+        if read_to_end && !gone && conversation.outstanding.is_none() {
+            gone = true;
+            conversation.tell(Input::Closed);
+            continue;
+        }
+        if gone && conversation.outstanding.is_none() && conversation.session.is_neutral() {
+            break;
+        }
+        if drain_end.is_some() && conversation.outstanding.is_none() && conversation.session.is_neutral() {
+            break;
+        }
+        let wake = conversation.wake_at(drain_end.filter(|_| !gone));
+        tokio::select! {
+            biased;
+            Some((token, reply)) = replies.recv() => conversation.committed(token, reply),
+            () = stopped(&mut stop), if drain_end.is_none() => {
+                // New bids are refused; what is under way may end.
+                conversation.tell(Input::StoreReady(false));
+                drain_end = Some(tokio::time::Instant::now() + conversation.shared.limits.drain_timeout);
+            }
+            Ok(()) = ready.changed(), if drain_end.is_none() => {
+                let is_ready = *ready.borrow_and_update();
+                conversation.tell(Input::StoreReady(is_ready));
+            }
+            received = wire.receive(&mut buffer), if !gone && !read_to_end && conversation.session.accepts_input() => match received {
+                Ok(Received::Bytes(count)) => {
+                    telemetry::bytes_received(&name, count);
+                    conversation.learn();
+                    conversation.tell(Input::Bytes(&buffer[..count]));
+                }
+                Ok(Received::CharacterError(_)) => conversation.tell(Input::CharacterError),
+                // A line that broke cannot be written either; the first reply finds out.
+                Ok(Received::Closed) | Err(_) => read_to_end = true,
+            },
+            () = sleep_until(wake) => {
+                if drain_end.is_some_and(|end| end <= tokio::time::Instant::now()) && !gone {
+                    conversation.closing = Some(telemetry::DRAIN_OVER);
+                }
+                conversation.time_passes();
+            }
+        }
+    }
+    open.reason = if drain_end.is_some() { "stop" } else { "closed" };
+}
+
+impl Conversation {
+    pub(super) fn tell(&mut self, input: Input<'_>) {
+        let now = self.shared.now();
+        self.session.handle(now, input);
+    }
+
+    /// An analyzer that lost its line dials in again beside it, and may repeat here what breaks off
+    /// there only later.
+    pub(super) fn learn(&mut self) {
+        self.seen = self.shared.teach(&mut self.session, &self.transmissions, self.seen);
+    }
+
+    pub(super) fn wake_at(&self, drain_end: Option<tokio::time::Instant>) -> tokio::time::Instant {
+        let session = self.session.poll_deadline().map(|deadline| self.shared.origin + deadline);
+        let commit = self.outstanding.as_ref().map(|one| one.since + self.shared.limits.persist_deadline);
+        // Nothing to wait for: an hour is as good as never, and costs one wake-up.
+        let never = Instant::now() + Duration::from_secs(3600);
+        [session, commit, drain_end.map(tokio::time::Instant::into_std)]
+            .into_iter()
+            .flatten()
+            .fold(never, Instant::min)
+            .into()
+    }
+
+    pub(super) fn time_passes(&mut self) {
+        self.refuse_late();
+        self.tell(Input::Deadline);
+    }
+
+    pub(super) fn refuse_late(&mut self) {
+        if let Some(late) =
+            self.outstanding.take_if(|one| one.since.elapsed() >= self.shared.limits.persist_deadline)
+        {
+            // A reply that comes yet changes nothing: the analyzer has been told to repeat.
+            telemetry::unit_refused(&self.shared.settings.name, telemetry::LATE);
+            let now = self.shared.now();
+            self.session.not_persisted(now, late.token);
+        }
+    }
+
+    pub(super) fn committed(&mut self, token: Token, reply: Result<Persisted, StoreError>) {
+        // The reply may have waited for us behind a slow write; what is late is late.
+        self.refuse_late();
+        let Some(outstanding) = self.outstanding.take_if(|one| one.token == token) else { return };
+        let name = &self.shared.settings.name;
+        let now = self.shared.now();
+        match reply {
+            Ok(persisted) => {
+                telemetry::unit_committed(name, outstanding.since.elapsed());
+                for (message, filed) in outstanding.messages.iter().zip(&persisted.messages) {
+                    telemetry::message_committed(name, message, matches!(filed.fresh, Fresh::Repeat(_)));
+                }
+                self.shared.settle(&outstanding.resolved, !outstanding.messages.is_empty());
+                if !outstanding.messages.is_empty() {
+                    self.shared.nudge.look();
+                }
+                self.session.persisted(now, token);
+            }
+            Err(error) => {
+                telemetry::unit_refused(name, error.code());
+                self.session.not_persisted(now, token);
+            }
+        }
+    }
+
+    pub(super) fn carry_out(&mut self) {
+        while let Some(effect) = self.session.poll_effect() {
+            match effect {
+                Effect::Persist(persist) => self.persist(*persist),
+                Effect::Incomplete(incomplete) => self.shared.close_incomplete(*incomplete),
+                Effect::Note(note) => self.note(&note),
+                Effect::Close(reason) => self.closing = Some(reason),
+            }
+        }
+        self.count();
+    }
+
+    pub(super) fn persist(&mut self, persist: Persist) {
+        let Persist { token, transmission, frame, completes, carry } = persist;
+        let settings = &self.shared.settings;
+        let mut messages = Vec::with_capacity(completes.len());
+        let mut resolved = Vec::new();
+        let mut records = Vec::with_capacity(completes.len());
+        for message in completes {
+            messages.push(MessageSummary::of(&message.decoded));
+            resolved.extend(message.resolves.map(|resolves| resolves.transmission));
+            records.push(MessageRecord {
+                raw: message.raw,
+                decoded: message.decoded,
+                driver: settings.plan.id.clone(),
+                driver_version: settings.plan.version.clone(),
+                resolves: message.resolves.map(|resolves| labwire_store::Resolves {
+                    transmission: resolves.transmission,
+                    how: match resolves.how {
+                        Resolution::Superseded => labwire_store::Resolution::Superseded,
+                        Resolution::Resumed => labwire_store::Resolution::Resumed,
+                    },
+                }),
+                previous_reply_received: message.previous_reply_received,
+                sinks: self.shared.sinks.clone(),
+            });
+        }
+        let request = labwire_store::Persist {
+            connection: settings.name.clone(),
+            transmission,
+            frame: FrameRecord {
+                number: frame.number,
+                ends_chain: frame.ends_chain,
+                bytes: frame.bytes,
+                at: Stamp::now(),
+            },
+            completes: records,
+            carry,
+        };
+        self.outstanding = Some(Outstanding { token, since: Instant::now(), messages, resolved });
+        let commits = self.commits.clone();
+        self.shared.spool.persist(request, move |reply| {
+            // The conversation may be over; what was committed stays committed.
+            let _ = commits.send((token, reply));
+        });
+    }
+
+    pub(super) fn note(&mut self, note: &Note) {
+        let name = &self.shared.settings.name;
+        match note {
+            Note::Opened => {}
+            Note::Ended(reason) => telemetry::session_ended(name, *reason),
+            Note::EmptySession => self.empty_sessions += 1,
+            Note::Fault(fault) => telemetry::link_fault(name, fault),
+            Note::Tolerated(tolerance) => telemetry::link_tolerance(name, *tolerance),
+            Note::UnansweredQuery => {
+                telemetry::query_unanswered(name);
+                self.queries += 1;
+            }
+            Note::Sent(_) | Note::SendFailed(_) => {}
+        }
+    }
+
+    /// One request for all that came at once: a line full of empty sessions must not fill the queue
+    /// that the others' frames go through.
+    pub(super) fn count(&mut self) {
+        let (shared, name) = (&self.shared, &self.shared.settings.name);
+        for (tally, more) in [
+            (Tally::EmptySessions, core::mem::take(&mut self.empty_sessions)),
+            (Tally::UnansweredQueries, core::mem::take(&mut self.queries)),
+        ] {
+            if more > 0 {
+                shared.spool.count(name, tally, more, |_| {});
+            }
+        }
+    }
+}
