@@ -4,6 +4,8 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use labwire_link::{UnitEnd, write_frame};
+
 use crate::support::{PATIENCE, Site};
 
 pub(crate) const ACK: u8 = 0x06;
@@ -103,9 +105,9 @@ impl Sender {
     /// Sends one record in a frame of its own.
     pub(crate) fn frame(&mut self, record: &str) -> u8 {
         self.number = (self.number + 1) % 8;
-        let text = format!("{}{record}\r\u{3}", self.number);
-        let sum = text.bytes().fold(0_u8, u8::wrapping_add);
-        self.write(format!("\u{2}{text}{sum:02X}\r\n").as_bytes());
+        let mut frame = Vec::new();
+        write_frame(&mut frame, self.number, format!("{record}\r").as_bytes(), UnitEnd::End);
+        self.write(&frame);
         self.reply()
     }
 
