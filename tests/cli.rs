@@ -338,6 +338,13 @@ fn driver_list_show_and_check_know_every_profile_file() {
             assert_eq!(shown[0]["driver"], id.as_str());
             let page = good(&["driver", "show", &id]);
             assert!(page.starts_with(&id) && page.contains("evidence"), "{page}");
+            for model in shown[0]["models"].as_array().unwrap() {
+                let model = model.as_str().unwrap();
+                assert!(
+                    text.contains(model) && page.contains(model),
+                    "{id} does not say that it is for {model}"
+                );
+            }
             assert_exit(&labwire(&["driver", "check", profile.to_str().unwrap()]), 0, &id);
             files += 1;
         }

@@ -1,13 +1,22 @@
-//! What is made from the key table is in the tree as it would be made today.
+//! What is made from the key table and from the profiles is in the tree as it would be made today.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::{env, fs};
 
-use labwire_driver::{Library, json_schema, reference_markdown};
+use labwire_driver::{Library, json_schema, overview_markdown, reference_markdown};
 use labwire_schema::{Source, render};
 
 const MARK: &str =
     "<!-- Everything below is made from the key table: UPDATE_GOLDEN=1 cargo test --test drivers_docs -->\n";
+
+/// The table of profiles stands between these two.
+const PROFILES: &str =
+    "<!-- This table is made from the profiles: UPDATE_GOLDEN=1 cargo test --test drivers_docs -->\n";
+const PROFILES_END: &str = "<!-- end of the table -->\n";
+
+/// Tests that rewrite a part of the same page do so one after the other.
+static PAGE: Mutex<()> = Mutex::new(());
 
 fn drivers(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("drivers").join(name)
@@ -29,6 +38,7 @@ fn the_json_schema_is_the_one_of_the_key_table() {
 
 #[test]
 fn the_reference_below_the_introduction_is_the_one_of_the_key_table() {
+    let _alone = PAGE.lock().unwrap();
     let page = fs::read_to_string(drivers("README.md")).unwrap();
     let (introduction, reference) = page.split_once(MARK).expect("the page has the mark");
     let made = reference_markdown();
@@ -37,6 +47,20 @@ fn the_reference_below_the_introduction_is_the_one_of_the_key_table() {
         return;
     }
     assert!(reference == made, "drivers/README.md is stale: UPDATE_GOLDEN=1 cargo test --test drivers_docs");
+}
+
+#[test]
+fn the_table_of_profiles_is_the_one_of_the_profiles() {
+    let _alone = PAGE.lock().unwrap();
+    let page = fs::read_to_string(drivers("README.md")).unwrap();
+    let (before, rest) = page.split_once(PROFILES).expect("the page has the mark of the table");
+    let (table, after) = rest.split_once(PROFILES_END).expect("the table has an end");
+    let made = format!("\n{}\n", overview_markdown(&Library::embedded()));
+    if updates() {
+        fs::write(drivers("README.md"), format!("{before}{PROFILES}{made}{PROFILES_END}{after}")).unwrap();
+        return;
+    }
+    assert!(table == made, "the table of profiles is stale: UPDATE_GOLDEN=1 cargo test --test drivers_docs");
 }
 
 #[test]

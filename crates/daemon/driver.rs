@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::arguments::{Driver, DriverCheck, DriverList, DriverShow, DriverTest};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::library::{library, plan, read_source};
-use crate::show::{Row, json_lines, table};
+use crate::show::{Row, harmless, json_lines, table};
 
 pub(crate) fn driver(command: &Driver) -> Outcome {
     match command {
@@ -31,6 +31,7 @@ fn line(plan: &Plan) -> Value {
         "version": plan.version,
         "vendor": plan.vendor,
         "model": plan.model,
+        "models": plan.models,
         "kind": plan.kind,
         "protocol": plan.protocol.as_str(),
         "dialect": plan.link.dialect.as_str(),
@@ -50,10 +51,17 @@ fn list(arguments: &DriverList) -> Outcome {
     if arguments.json {
         return Ok(json_lines(&mut out, &lines)?);
     }
-    let keys = ["driver", "vendor", "model", "kind", "protocol", "dialect", "evidence"];
-    let rows: Vec<Row> =
-        lines.iter().map(|line| keys.iter().map(|key| crate::show::cell(line, key)).collect()).collect();
-    Ok(table(&mut out, &["DRIVER", "VENDOR", "MODEL", "KIND", "PROTOCOL", "DIALECT", "EVIDENCE"], &rows)?)
+    let keys = ["driver", "kind", "protocol", "dialect", "evidence", "vendor"];
+    let rows: Vec<Row> = lines
+        .iter()
+        .map(|line| {
+            let models: Vec<&str> =
+                line["models"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let cells = keys.iter().map(|key| crate::show::cell(line, key));
+            cells.chain([harmless(&models.join(", "))]).collect()
+        })
+        .collect();
+    Ok(table(&mut out, &["DRIVER", "KIND", "PROTOCOL", "DIALECT", "EVIDENCE", "VENDOR", "MODELS"], &rows)?)
 }
 
 fn show(arguments: &DriverShow) -> Outcome {
@@ -74,6 +82,9 @@ fn show(arguments: &DriverShow) -> Outcome {
         return Ok(json_lines(&mut out, &[object])?);
     }
     writeln!(out, "{}  {} {} ({})", plan.id, plan.vendor, plan.model, plan.kind)?;
+    if plan.models.len() > 1 {
+        writeln!(out, "models    {}", plan.models.join(", "))?;
+    }
     writeln!(out, "version   {}", plan.version)?;
     writeln!(out, "protocol  {} over {}", plan.protocol.as_str(), plan.link.dialect.as_str())?;
     writeln!(out, "evidence  {}", plan.evidence)?;

@@ -1,6 +1,11 @@
-//! What is generated from the key table: the JSON Schema for editors, the reference for people.
+//! What is generated: from the key table the JSON Schema for editors and the reference for people,
+//! from the profiles the table of what each of them reads.
+
+use std::collections::BTreeSet;
 
 use crate::keys::{PROFILE, SHARED};
+use crate::library::Library;
+use crate::plan::Plan;
 
 /// The JSON Schema of a profile, as `drivers/schema.json` holds it.
 #[must_use]
@@ -32,4 +37,74 @@ pub fn reference_markdown() -> String {
         }
     }
     format!("{}\n", out.trim_end())
+}
+
+/// What each profile of a library reads and on what that rests, the table in `drivers/README.md`. A
+/// profile that does not compile has no line; profiles that hold everything are not counted.
+#[must_use]
+pub fn overview_markdown(library: &Library) -> String {
+    let plans: Vec<Plan> = library
+        .ids()
+        .into_iter()
+        .filter_map(|id| library.compile(id).and_then(|compiled| compiled.plan))
+        .collect();
+    let counted = || plans.iter().filter(|plan| !plan.no_profile);
+    let models: BTreeSet<(&str, &str)> = counted()
+        .flat_map(|plan| plan.models.iter().map(|model| (plan.vendor.as_str(), model.as_str())))
+        .collect();
+    let mut out = format!(
+        "{} profiles for {} models, and {} that hold everything they receive.\n\n",
+        counted().count(),
+        models.len(),
+        plans.len() - counted().count(),
+    );
+    out.push_str("| profile | models | kind | protocol | results | QC | query | evidence | captures |\n");
+    out.push_str("|---|---|---|---|---|---|---|---|---|\n");
+    for plan in &plans {
+        out.push_str(&format!(
+            "| `{}` | {} | {} | {} over {} | {} | {} | {} | {} | {} |\n",
+            plan.id,
+            plan.models.join(", "),
+            plan.kind,
+            plan.protocol.as_str(),
+            plan.link.dialect.as_str(),
+            results(plan),
+            control_marks(plan),
+            query(plan),
+            plan.evidence,
+            plan.checks.len(),
+        ));
+    }
+    out
+}
+
+fn results(plan: &Plan) -> String {
+    match (plan.no_profile, plan.rules.open_tests, plan.tests.len()) {
+        (true, _, _) => "all held".to_owned(),
+        (false, true, 0) => "any code".to_owned(),
+        (false, true, tests) => format!("{tests} tests, any other code"),
+        (false, false, tests) => format!("{tests} tests"),
+    }
+}
+
+/// The places that tell a control from a patient.
+fn control_marks(plan: &Plan) -> String {
+    let mut places: Vec<String> = Vec::new();
+    for place in plan.rules.qc.iter().flat_map(|filter| filter.places()) {
+        let place = place.to_string();
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    or_dash(places.join(", "))
+}
+
+/// Where a query names its specimen.
+fn query(plan: &Plan) -> String {
+    let places = plan.rules.query.iter().flat_map(|query| query.id.places());
+    or_dash(places.map(ToString::to_string).collect::<Vec<_>>().join(", "))
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() { "–".to_owned() } else { text }
 }

@@ -130,6 +130,12 @@ static ANALYZER: Table = Table::new(
     &[
         Key::required("vendor", Shape::Text, "Vendor, as it names itself.").example("\"Vendor\""),
         Key::required("model", Shape::Text, "Model, as the vendor names it.").example("\"Model\""),
+        Key::optional(
+            "models",
+            TEXTS,
+            "Every model that speaks this interface as the sources say, where it is more than the one.",
+        )
+        .default("`model` alone"),
         Key::required("kind", Shape::OneOf(KINDS), "Kind of analyzer.").example("\"chemistry\""),
         Key::required(
             "protocol",

@@ -23,7 +23,7 @@ mod units;
 mod version;
 
 pub use compose::{Part, Recipe, TextShape};
-pub use document::{json_schema, reference_markdown};
+pub use document::{json_schema, overview_markdown, reference_markdown};
 pub use library::{Compiled, Identified, Library, Report};
 pub use link::{Dialect, LinkSettings};
 pub use place::Place;

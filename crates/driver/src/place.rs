@@ -203,6 +203,11 @@ impl Filter {
         self.when.as_ref().is_none_or(|when| when.holds(scope))
             && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(scope)))
     }
+
+    /// The places that it looks at, in the profile's order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.when.iter().chain(&self.any).flat_map(|condition| condition.terms.iter().map(|(place, _)| place))
+    }
 }
 
 /// A condition with what is said about what it finds.

@@ -106,6 +106,8 @@ pub struct Plan {
     pub vendor: String,
     /// Model, as the vendor names it.
     pub model: String,
+    /// Every model that speaks this interface, `model` alone where the profile lists none.
+    pub models: Vec<String>,
     /// Kind of analyzer, one of the words of the key table.
     pub kind: String,
     /// How messages are built.

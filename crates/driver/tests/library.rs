@@ -2,7 +2,7 @@
 
 mod support;
 
-use labwire_driver::{Dialect, Library};
+use labwire_driver::{Dialect, Library, overview_markdown};
 use labwire_link::{ErrorMode, LinkSettings, Role, Tolerance};
 use labwire_schema::Source;
 use support::{brief, compiled, decode, message, profile, said};
@@ -51,6 +51,22 @@ fn a_profile_that_extends_another_changes_only_what_it_names() {
     let base = compiled(&library, "example/base");
     assert_eq!(base.tests["GLU"].unit.as_deref(), Some("mg/dL"), "the one below is not touched");
     assert_eq!(base.checks.len(), 1);
+}
+
+#[test]
+fn a_profile_serves_the_models_that_it_lists_and_else_the_one_it_names() {
+    let library = library(&[
+        (
+            "acme/one",
+            "schema = 1\n[analyzer]\nvendor = \"Acme\"\nmodel = \"One\"\nkind = \"other\"\nprotocol = \"lis02\"\n[specimen]\nid = \"O.3\"\n[result]\ntest = \"R.3.4\"\nvalue = \"R.4\"\n",
+        ),
+        ("acme/two", "schema = 1\nextends = \"acme/one\"\n[analyzer]\nmodels = [\"Two\", \"Three\"]\n"),
+    ]);
+    assert_eq!(compiled(&library, "acme/one").models, ["One"]);
+    assert_eq!(compiled(&library, "acme/two").models, ["Two", "Three"]);
+    let table = overview_markdown(&library);
+    assert!(table.starts_with("2 profiles for 3 models, and 0 that hold everything"), "{table}");
+    assert!(table.contains("| `acme/two` | Two, Three | other |"), "{table}");
 }
 
 #[test]

@@ -35,6 +35,15 @@ pub(crate) fn compile(id: &str, tree: &Tree, sources: &[&Source]) -> (Option<Pla
     (Some(plan), problems)
 }
 
+/// The models that the profile lists, else the one that it names.
+fn models(root: &Node) -> Vec<String> {
+    let mut models: Vec<String> = root.texts("analyzer.models").map(str::to_owned).collect();
+    if models.is_empty() {
+        models.extend(root.text("analyzer.model").map(str::to_owned));
+    }
+    models
+}
+
 pub(crate) struct Compiler<'a> {
     pub(crate) root: &'a Node,
     sources: &'a [&'a Source],
@@ -67,6 +76,7 @@ impl<'a> Compiler<'a> {
             version: version(root),
             vendor: text("analyzer.vendor"),
             model: text("analyzer.model"),
+            models: models(root),
             kind: text("analyzer.kind"),
             protocol: self.protocol,
             evidence: root.text("analyzer.evidence").unwrap_or("unverified").to_owned(),
