@@ -223,7 +223,7 @@ pub enum ErrorMode {
 /// [`poll_transmit`](Self::poll_transmit), [`poll_event`](Self::poll_event) and
 /// [`poll_deadline`](Self::poll_deadline), in this order: what is to be written was decided before
 /// the events that report it. `now` counts from any fixed origin and must not go back.
-pub trait Machine {
+pub trait Machine: fmt::Debug + Send + Sync {
     /// Takes one input. Deadlines that have passed by `now` take effect before it.
     fn handle(&mut self, now: Duration, input: Input<'_>);
 
@@ -258,60 +258,37 @@ pub enum LinkSettings {
 
 /// The machine of one line, whatever its dialect.
 #[derive(Debug)]
-pub enum Link {
-    /// LIS01 / E1381 frames.
-    Lis01(Lis01),
-    /// HL7 minimal lower layer, release 1.
-    Mllp(Mllp),
-    /// Text between two markers.
-    Delimited(Delimited),
-}
+pub struct Link(Box<dyn Machine>);
 
 impl Link {
     /// A machine in its initial state.
     pub fn new(settings: LinkSettings) -> Self {
-        match settings {
-            LinkSettings::Lis01(settings) => Self::Lis01(Lis01::new(settings)),
-            LinkSettings::Mllp(settings) => Self::Mllp(Mllp::new(settings)),
-            LinkSettings::Delimited(settings) => Self::Delimited(Delimited::new(settings)),
-        }
-    }
-
-    fn machine(&self) -> &dyn Machine {
-        match self {
-            Self::Lis01(machine) => machine,
-            Self::Mllp(machine) => machine,
-            Self::Delimited(machine) => machine,
-        }
-    }
-
-    fn machine_mut(&mut self) -> &mut dyn Machine {
-        match self {
-            Self::Lis01(machine) => machine,
-            Self::Mllp(machine) => machine,
-            Self::Delimited(machine) => machine,
-        }
+        Self(match settings {
+            LinkSettings::Lis01(settings) => Box::new(Lis01::new(settings)),
+            LinkSettings::Mllp(settings) => Box::new(Mllp::new(settings)),
+            LinkSettings::Delimited(settings) => Box::new(Delimited::new(settings)),
+        })
     }
 }
 
 impl Machine for Link {
     fn handle(&mut self, now: Duration, input: Input<'_>) {
-        self.machine_mut().handle(now, input);
+        self.0.handle(now, input);
     }
 
     fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
-        self.machine_mut().poll_transmit(out)
+        self.0.poll_transmit(out)
     }
 
     fn poll_event(&mut self) -> Option<Event> {
-        self.machine_mut().poll_event()
+        self.0.poll_event()
     }
 
     fn poll_deadline(&self) -> Option<Duration> {
-        self.machine().poll_deadline()
+        self.0.poll_deadline()
     }
 
     fn accepts_input(&self) -> bool {
-        self.machine().accepts_input()
+        self.0.accepts_input()
     }
 }
