@@ -29,7 +29,8 @@ mod tolerance;
 pub use delimited::{Check, Delimited, DelimitedSettings, TextReply};
 pub use fault::{Fault, FaultKind, OtherProtocol, Reply};
 pub use lis01::{
-    Capability, InterruptPolicy, LineState, Lis01, Lis01Settings, Packing, Role, frame_checksum, write_frame,
+    Capability, InterruptPolicy, LineState, Lis01, Lis01Settings, Packing, Role, SentChecksum,
+    frame_checksum, write_frame,
 };
 pub use machine::{
     EndReason, ErrorMode, Event, Input, Link, LinkSettings, Machine, SendFailure, Token, UnitEnd,

@@ -21,6 +21,24 @@ pub enum Tolerance {
     FrameNumberRestart,
     /// Frame numbers are not checked at all; only a byte-equal neighbour counts as a repeat.
     FrameNumberAny,
+    /// Frames have no number, neither theirs nor ours; a byte-equal neighbour counts as a repeat.
+    FrameNumberAbsent,
+    /// The sum leaves the terminator out, in their frames and in ours.
+    ChecksumWithoutTerminator,
+    /// The sum begins with STX, in their frames and in ours.
+    ChecksumFromStart,
+    /// A checksum below 10 hexadecimal is one digit.
+    ChecksumOneDigit,
+    /// A frame whose checksum is wrong or unreadable was taken all the same.
+    ChecksumIgnored,
+    /// A frame was taken whose checksum nobody looked at.
+    ChecksumOff,
+    /// EOT wants a reply of its own, like a frame.
+    EotReply,
+    /// Our bid is granted by ENQ.
+    EnqReplyIsAck,
+    /// In contention the host goes first and the analyzer yields.
+    HostPriority,
     /// A frame on a neutral line opens a session without a bid.
     SessionWithoutEnq,
     /// A block ends with its end byte, without the CR behind it.
@@ -35,7 +53,7 @@ pub enum Tolerance {
 
 impl Tolerance {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 21] = [
         Self::MissingCrlf,
         Self::LowerCaseChecksum,
         Self::LineFeedInText,
@@ -43,6 +61,15 @@ impl Tolerance {
         Self::EnqRestart,
         Self::FrameNumberRestart,
         Self::FrameNumberAny,
+        Self::FrameNumberAbsent,
+        Self::ChecksumWithoutTerminator,
+        Self::ChecksumFromStart,
+        Self::ChecksumOneDigit,
+        Self::ChecksumIgnored,
+        Self::ChecksumOff,
+        Self::EotReply,
+        Self::EnqReplyIsAck,
+        Self::HostPriority,
         Self::SessionWithoutEnq,
         Self::BlockEndWithoutCr,
         Self::BlockEndByteInText,
@@ -60,6 +87,15 @@ impl Tolerance {
             Self::EnqRestart => "enq-restart",
             Self::FrameNumberRestart => "frame-number-restart",
             Self::FrameNumberAny => "frame-number-any",
+            Self::FrameNumberAbsent => "frame-number-absent",
+            Self::ChecksumWithoutTerminator => "checksum-without-terminator",
+            Self::ChecksumFromStart => "checksum-from-start",
+            Self::ChecksumOneDigit => "checksum-one-digit",
+            Self::ChecksumIgnored => "checksum-ignored",
+            Self::ChecksumOff => "checksum-off",
+            Self::EotReply => "eot-reply",
+            Self::EnqReplyIsAck => "enq-reply-is-ack",
+            Self::HostPriority => "host-priority",
             Self::SessionWithoutEnq => "session-without-enq",
             Self::BlockEndWithoutCr => "block-end-without-cr",
             Self::BlockEndByteInText => "block-end-byte-in-text",

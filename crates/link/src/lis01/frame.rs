@@ -15,11 +15,38 @@ pub fn frame_checksum(number: u8, text: &[u8], end: UnitEnd) -> u8 {
 
 /// Appends a whole frame.
 pub fn write_frame(out: &mut Vec<u8>, number: u8, text: &[u8], end: UnitEnd) {
-    let sum = frame_checksum(number, text, end);
-    out.reserve(text.len() + FRAME_OVERHEAD);
-    out.extend_from_slice(&[STX, digit(number)]);
-    out.extend_from_slice(text);
-    out.extend_from_slice(&[terminator(end), hex_digit(sum >> 4), hex_digit(sum & 0x0F), CR, LF]);
+    Layout::STANDARD.write(out, number, text, end);
+}
+
+/// What the frames of a dialect consist of, and what their sums cover.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Layout {
+    pub(crate) has_number: bool,
+    pub(crate) sum_has_start: bool,
+    pub(crate) sum_has_terminator: bool,
+    pub(crate) check_is_blank: bool,
+}
+
+impl Layout {
+    pub(crate) const STANDARD: Self =
+        Self { has_number: true, sum_has_start: false, sum_has_terminator: true, check_is_blank: false };
+
+    pub(crate) fn write(self, out: &mut Vec<u8>, number: u8, text: &[u8], end: UnitEnd) {
+        out.reserve(text.len() + FRAME_OVERHEAD);
+        out.push(STX);
+        let start = out.len() - usize::from(self.sum_has_start);
+        if self.has_number {
+            out.push(digit(number));
+        }
+        out.extend_from_slice(text);
+        out.push(terminator(end));
+        let summed = &out[start..out.len() - usize::from(!self.sum_has_terminator)];
+        let sum = summed.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte));
+        let digits =
+            if self.check_is_blank { [b' '; 2] } else { [hex_digit(sum >> 4), hex_digit(sum & 0x0F)] };
+        out.extend_from_slice(&digits);
+        out.extend_from_slice(&[CR, LF]);
+    }
 }
 
 /// Transmission controls, device controls and LF, which text must not contain (LIS01-A2 6.6). CR
@@ -46,7 +73,7 @@ fn digit(number: u8) -> u8 {
     b'0' + (number & 7)
 }
 
-fn terminator(end: UnitEnd) -> u8 {
+pub(crate) fn terminator(end: UnitEnd) -> u8 {
     match end {
         UnitEnd::Intermediate => ETB,
         UnitEnd::End => ETX,
@@ -67,6 +94,20 @@ mod tests {
     #[test]
     fn an_intermediate_frame_sums_its_own_terminator() {
         assert_eq!(frame_checksum(1, b"L|1|N", UnitEnd::Intermediate), 0x0B);
+    }
+
+    #[test]
+    fn a_sum_covers_what_the_layout_says() {
+        let written = |layout: Layout| {
+            let mut frame = Vec::new();
+            layout.write(&mut frame, 1, b"L|1|N\r", UnitEnd::End);
+            frame
+        };
+        let standard = Layout::STANDARD;
+        assert_eq!(written(Layout { sum_has_terminator: false, ..standard }), b"\x021L|1|N\r\x0301\r\n");
+        assert_eq!(written(Layout { sum_has_start: true, ..standard }), b"\x021L|1|N\r\x0306\r\n");
+        assert_eq!(written(Layout { has_number: false, ..standard }), b"\x02L|1|N\r\x03D3\r\n");
+        assert_eq!(written(Layout { check_is_blank: true, ..standard }), b"\x021L|1|N\r\x03  \r\n");
     }
 
     #[test]

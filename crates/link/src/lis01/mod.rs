@@ -15,7 +15,7 @@ use core::fmt;
 use core::time::Duration;
 
 pub use frame::{frame_checksum, write_frame};
-pub use settings::{Capability, InterruptPolicy, Lis01Settings, Packing, Role};
+pub use settings::{Capability, InterruptPolicy, Lis01Settings, Packing, Role, SentChecksum};
 
 use crate::control::ENQ;
 use crate::intake::{self, Intake, Reader};
@@ -68,6 +68,7 @@ impl Lis01 {
         if settings.strict {
             settings.tolerate = Tolerances::NONE;
             settings.session_gap = Duration::ZERO;
+            settings.turnaround = Duration::ZERO;
         }
         settings.send_text_bytes_max = settings.send_text_bytes_max.clamp(1, frame::TEXT_BYTES_MAX);
         Self {
@@ -132,6 +133,7 @@ impl Lis01 {
                 Timer::BidReply => self.bid_unanswered(now),
                 Timer::FrameReply => self.frame_unanswered(now),
                 Timer::LineHold => {}
+                Timer::Turnaround => self.transmit_frame(now),
                 Timer::Receive => self.end_session(now, EndReason::Timeout),
                 Timer::FrameProgress => self.frame_stalled(now),
                 Timer::Silence => self.silence(now),
@@ -213,8 +215,10 @@ impl Reader for Lis01 {
     fn damaged(&mut self, now: Duration, at: u64) {
         match self.line {
             LineState::Receiving => self.incoming.mark_damaged(),
-            LineState::Sending => self.frame_refused(now, FaultKind::CharacterError, at),
-            LineState::Neutral | LineState::Bidding | LineState::Halted => {}
+            LineState::Sending if !self.timers.runs(Timer::Turnaround) => {
+                self.frame_refused(now, FaultKind::CharacterError, at);
+            }
+            LineState::Sending | LineState::Neutral | LineState::Bidding | LineState::Halted => {}
         }
     }
 

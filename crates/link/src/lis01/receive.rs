@@ -8,7 +8,7 @@ use super::Lis01;
 use super::frame::{FRAME_OVERHEAD, hex_value, is_restricted};
 use super::timers::Timer;
 use crate::control::{CR, ENQ, EOT, ETB, ETX, LF, STX};
-use crate::{EndReason, ErrorMode, FaultKind, Reply, Tolerance, Tolerances, UnitEnd};
+use crate::{ErrorMode, FaultKind, Reply, Tolerance, Tolerances, UnitEnd};
 
 /// How far the frame being read has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,6 +27,14 @@ enum Place {
     TailLf,
 }
 
+/// The checksum field of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct SentCheck {
+    pub(super) value: u8,
+    /// Something stood there that is no checksum digit.
+    pub(super) unreadable: bool,
+}
+
 /// The frame being read. Its text stays until the verdict, to become the frame accepted last.
 #[derive(Debug)]
 pub(super) struct Incoming {
@@ -39,7 +47,8 @@ pub(super) struct Incoming {
     length: usize,
     pub(super) sum: u8,
     pub(super) end: UnitEnd,
-    pub(super) sent_check: u8,
+    /// The checksum as it was sent; `None` as long as its digits could not be read.
+    pub(super) check: SentCheck,
     /// The first rule that the frame broke. From there on its text is not kept.
     pub(super) defect: Option<FaultKind>,
     pub(super) tolerated: Tolerances,
@@ -59,7 +68,7 @@ impl Default for Incoming {
             length: 0,
             sum: 0,
             end: UnitEnd::End,
-            sent_check: 0,
+            check: SentCheck::default(),
             defect: None,
             tolerated: Tolerances::NONE,
             trailing: None,
@@ -69,14 +78,9 @@ impl Default for Incoming {
 }
 
 impl Incoming {
-    fn begin(&mut self, at: u64) {
+    fn begin(&mut self, at: u64, place: Place) {
         self.text.clear();
-        *self = Self {
-            place: Place::Number,
-            start: at,
-            text: core::mem::take(&mut self.text),
-            ..Self::default()
-        };
+        *self = Self { place, start: at, text: core::mem::take(&mut self.text), ..Self::default() };
     }
 
     /// Leaves the frame; says whether there was one.
@@ -133,7 +137,7 @@ impl Lis01 {
     fn seek(&mut self, now: Duration, at: u64, byte: u8) -> usize {
         match byte {
             STX => self.begin_frame(now, at),
-            EOT => self.end_session(now, EndReason::Eot),
+            EOT => self.line_returned(now, at),
             ENQ if self.settings.tolerates(Tolerance::EnqRestart) => self.restart_session(now, at),
             ENQ => {
                 self.output.report(&mut self.skipped);
@@ -148,7 +152,11 @@ impl Lis01 {
 
     fn begin_frame(&mut self, now: Duration, at: u64) {
         self.output.report(&mut self.skipped);
-        self.incoming.begin(at);
+        if self.settings.tolerates(Tolerance::FrameNumberAbsent) {
+            self.incoming.begin(at, Place::Text);
+        } else {
+            self.incoming.begin(at, Place::Number);
+        }
         if !self.settings.strict {
             // At 9600 baud a long frame takes longer than T5; what must not happen is a stall.
             self.timers.clear(Timer::Receive);
@@ -195,6 +203,9 @@ impl Lis01 {
                 self.incoming.sum = self.incoming.sum.wrapping_add(byte);
                 self.incoming.end = if byte == ETX { UnitEnd::End } else { UnitEnd::Intermediate };
                 self.incoming.place = Place::CheckHigh;
+                if self.settings.tolerates(Tolerance::ChecksumOff) {
+                    self.await_tail(now);
+                }
             }
             ENQ | EOT => return self.control_in_frame(now, byte),
             _ => {
@@ -247,46 +258,63 @@ impl Lis01 {
         if byte == ENQ {
             self.restart_session(now, start);
         } else {
-            self.end_session(now, EndReason::Eot);
+            self.line_returned(now, start);
         }
     }
 
     fn read_check(&mut self, now: Duration, at: u64, byte: u8) -> usize {
+        let second = self.incoming.place == Place::CheckLow;
         match byte {
+            // With nobody looking at checksums, a frame may have none.
+            STX if self.settings.tolerates(Tolerance::ChecksumOff) => {
+                self.tolerate_tail();
+                self.finish_frame(now);
+                return 0;
+            }
             STX => return self.frame_restarted(now, at),
             CR | LF => {
-                self.incoming.defect(FaultKind::ChecksumNotHex);
+                self.incoming.check.unreadable |= !(second && self.one_digit_is_enough());
                 self.incoming.place = Place::Tail;
                 return 0;
             }
             ENQ | EOT => {
-                self.incoming.defect(FaultKind::ChecksumNotHex);
+                self.incoming.check.unreadable = true;
                 self.finish_frame(now);
                 return 0;
             }
-            _ => {}
+            _ => self.read_check_digit(byte),
         }
-        match hex_value(byte) {
-            Some(_)
-                if byte.is_ascii_lowercase() && !self.settings.tolerates(Tolerance::LowerCaseChecksum) =>
-            {
-                self.incoming.defect(FaultKind::ChecksumNotHex);
-            }
-            Some(value) => {
-                if byte.is_ascii_lowercase() {
-                    self.incoming.tolerated = self.incoming.tolerated.with(Tolerance::LowerCaseChecksum);
-                }
-                self.incoming.sent_check = self.incoming.sent_check << 4 | value;
-            }
-            None => self.incoming.defect(FaultKind::ChecksumNotHex),
-        }
-        if self.incoming.place == Place::CheckHigh {
-            self.incoming.place = Place::CheckLow;
-        } else {
+        if second {
             self.incoming.place = Place::Tail;
             self.await_tail(now);
+        } else {
+            self.incoming.place = Place::CheckLow;
+            if self.settings.tolerates(Tolerance::ChecksumOff) {
+                self.await_tail(now);
+            }
         }
         1
+    }
+
+    fn read_check_digit(&mut self, byte: u8) {
+        let lower_case = byte.is_ascii_lowercase();
+        match hex_value(byte) {
+            Some(value) if !lower_case || self.settings.tolerates(Tolerance::LowerCaseChecksum) => {
+                if lower_case {
+                    self.incoming.tolerated = self.incoming.tolerated.with(Tolerance::LowerCaseChecksum);
+                }
+                self.incoming.check.value = self.incoming.check.value << 4 | value;
+            }
+            _ => self.incoming.check.unreadable = true,
+        }
+    }
+
+    fn one_digit_is_enough(&mut self) -> bool {
+        let enough = self.settings.tolerates(Tolerance::ChecksumOneDigit);
+        if enough {
+            self.incoming.tolerated = self.incoming.tolerated.with(Tolerance::ChecksumOneDigit);
+        }
+        enough
     }
 
     fn await_tail(&mut self, now: Duration) {
@@ -334,12 +362,12 @@ impl Lis01 {
     /// The last byte's meaning was open, and nothing followed it.
     pub(super) fn silence(&mut self, now: Duration) {
         match self.incoming.place {
-            Place::Tail | Place::TailLf => {
+            Place::CheckHigh | Place::CheckLow | Place::Tail | Place::TailLf => {
                 self.tolerate_tail();
                 self.finish_frame(now);
                 self.incoming.late_tail = true;
             }
-            _ => self.take_trailing_control(now),
+            Place::Seek | Place::Number | Place::Text => self.take_trailing_control(now),
         }
     }
 

@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 
 use core::time::Duration;
 
-use super::frame::{is_restricted, write_frame};
+use super::frame::is_restricted;
 use super::timers::Timer;
 use super::{Capability, InterruptPolicy, LineState, Lis01, Packing, Role, following};
 use crate::control::{ACK, CR, ENQ, EOT, NAK};
-use crate::{Event, FaultKind, Reply, SendFailure, UnitEnd};
+use crate::{Event, FaultKind, Reply, SendFailure, Tolerance, UnitEnd};
 
 /// Failures in a row after which the pauses grow.
 const PATIENCE: u32 = 6;
@@ -47,6 +47,10 @@ pub(super) struct Outgoing {
     line_granted: bool,
     /// Sessions and bids that failed in a row.
     failures: u32,
+    /// Bids in a row that did not lead to a session.
+    bids: u32,
+    /// We bid again after contention although the other side bid too.
+    claims_line: bool,
     jitter: u64,
 }
 
@@ -60,6 +64,8 @@ impl Outgoing {
             attempt: 0,
             line_granted: false,
             failures: 0,
+            bids: 0,
+            claims_line: false,
             jitter: jitter_seed,
         }
     }
@@ -134,24 +140,54 @@ impl Lis01 {
             NAK => {
                 self.output.fault(FaultKind::BidRefused, at, Reply::None);
                 self.yield_line(now, self.settings.busy_hold_off);
+                self.bid_failed(SendFailure::Refused);
             }
-            ENQ => {
-                self.output.fault(FaultKind::Contention, at, Reply::None);
-                let pause = self.contention_pause();
-                self.yield_line(now, pause);
+            ENQ if self.settings.tolerates(Tolerance::EnqReplyIsAck) => {
+                self.output.tolerated(Tolerance::EnqReplyIsAck);
+                return self.read_bid_reply(now, at, ACK);
             }
+            ENQ => self.contention(now, at),
             _ => self.skip(now, at, byte),
         }
         1
     }
 
-    /// The analyzer has priority. Its jitter breaks the tie of two sides that both believe to be
-    /// one.
+    /// Both sides bid, and neither answers the other's bid.
+    fn contention(&mut self, now: Duration, at: u64) {
+        self.output.fault(FaultKind::Contention, at, Reply::None);
+        let pause = self.contention_pause();
+        self.yield_line(now, pause);
+        self.outgoing.claims_line = self.settings.role == Role::Host && self.goes_first();
+        self.bid_failed(SendFailure::Unanswered);
+    }
+
+    /// Whether the line is ours after contention. By the standard it is the analyzer's.
+    fn goes_first(&self) -> bool {
+        let host_first = self.settings.tolerates(Tolerance::HostPriority);
+        (self.settings.role == Role::Host) == host_first
+    }
+
+    /// A tie of two sides that both believe to go first is broken by jitter.
     fn contention_pause(&mut self) -> Duration {
-        match self.settings.role {
-            Role::Host => self.settings.contention_hold_off_host,
-            Role::Instrument if self.settings.strict => self.settings.contention_hold_off_instrument,
-            Role::Instrument => self.settings.contention_hold_off_instrument + self.outgoing.jitter(),
+        if !self.goes_first() {
+            self.settings.contention_hold_off_host
+        } else if self.settings.strict {
+            self.settings.contention_hold_off_instrument
+        } else {
+            self.settings.contention_hold_off_instrument + self.outgoing.jitter()
+        }
+    }
+
+    /// Whether a bid of the other side goes unheard because the line is ours after contention.
+    pub(super) fn claims_line(&self) -> bool {
+        self.outgoing.claims_line && self.timers.runs(Timer::LineHold) && !self.queue.is_empty()
+    }
+
+    fn bid_failed(&mut self, reason: SendFailure) {
+        self.outgoing.bids = self.outgoing.bids.saturating_add(1);
+        if self.settings.bids_max.is_some_and(|most| self.outgoing.bids >= most) {
+            self.outgoing.bids = 0;
+            self.fail_first(reason);
         }
     }
 
@@ -160,6 +196,8 @@ impl Lis01 {
         self.line = LineState::Neutral;
         self.timers.clear(Timer::BidReply);
         self.timers.clear(Timer::FrameReply);
+        self.timers.clear(Timer::Turnaround);
+        self.outgoing.claims_line = false;
         self.timers.set(Timer::LineHold, now + pause);
     }
 
@@ -168,6 +206,7 @@ impl Lis01 {
         self.output.transmit.push(EOT);
         let pause = self.failure_pause();
         self.yield_line(now, pause);
+        self.bid_failed(SendFailure::Unanswered);
     }
 
     /// A second at first; an other side that stays away is asked less often.
@@ -182,6 +221,7 @@ impl Lis01 {
 
     fn begin_message(&mut self, now: Duration) {
         self.line = LineState::Sending;
+        self.outgoing.bids = 0;
         self.outgoing.acknowledged = 0;
         self.outgoing.number = 0;
         self.outgoing.line_granted = false;
@@ -196,22 +236,37 @@ impl Lis01 {
         let Some(message) = self.queue.0.front() else { return };
         let rest = &message.records[self.outgoing.acknowledged..];
         let chain = match self.settings.packing {
-            Packing::RecordPerFrame => {
+            Packing::RecordPerFrame | Packing::RecordChain => {
                 rest.iter().position(|byte| *byte == CR).map_or(rest.len(), |last| last + 1)
             }
             Packing::WholeMessage => rest.len(),
         };
         let carried = chain.min(self.settings.send_text_bytes_max);
-        let end = if carried == chain { UnitEnd::End } else { UnitEnd::Intermediate };
+        let ends = match self.settings.packing {
+            Packing::RecordPerFrame | Packing::WholeMessage => carried == chain,
+            Packing::RecordChain => carried == rest.len(),
+        };
+        let end = if ends { UnitEnd::End } else { UnitEnd::Intermediate };
         self.outgoing.number = following(self.outgoing.number);
         self.outgoing.carried = carried;
         self.outgoing.attempt = 0;
         self.outgoing.frame.clear();
-        write_frame(&mut self.outgoing.frame, self.outgoing.number, &rest[..carried], end);
-        self.transmit_frame(now);
+        let layout = self.settings.layout();
+        layout.write(&mut self.outgoing.frame, self.outgoing.number, &rest[..carried], end);
+        self.turn_round(now);
     }
 
-    fn transmit_frame(&mut self, now: Duration) {
+    /// Puts the frame on the line, once it has turned round.
+    fn turn_round(&mut self, now: Duration) {
+        self.timers.clear(Timer::FrameReply);
+        if self.settings.turnaround.is_zero() {
+            self.transmit_frame(now);
+        } else {
+            self.timers.set(Timer::Turnaround, now + self.settings.turnaround);
+        }
+    }
+
+    pub(super) fn transmit_frame(&mut self, now: Duration) {
         self.outgoing.attempt = self.outgoing.attempt.saturating_add(1);
         self.output.transmit.extend_from_slice(&self.outgoing.frame);
         self.timers.set(Timer::FrameReply, now + self.settings.frame_reply_timeout);
@@ -219,6 +274,7 @@ impl Lis01 {
 
     pub(super) fn read_frame_reply(&mut self, now: Duration, at: u64, byte: u8) -> usize {
         match byte {
+            _ if self.timers.runs(Timer::Turnaround) => self.skip(now, at, byte),
             ACK => self.frame_acknowledged(now),
             EOT => match self.settings.interrupt {
                 InterruptPolicy::Ignore => self.frame_acknowledged(now),
@@ -278,7 +334,7 @@ impl Lis01 {
     pub(super) fn frame_refused(&mut self, now: Duration, kind: FaultKind, at: u64) {
         self.output.fault(kind, at, Reply::None);
         if self.outgoing.attempt < self.settings.attempts {
-            self.transmit_frame(now);
+            self.turn_round(now);
         } else {
             self.abort(now, SendFailure::Refused);
         }

@@ -5,9 +5,10 @@
 
 use core::time::Duration;
 
+use super::frame::terminator;
 use super::timers::Timer;
 use super::{Capability, LineState, Lis01, following, is_end, opens_message};
-use crate::control::{ACK, EOT, ETB, ETX, NAK, STX};
+use crate::control::{ACK, EOT, NAK, STX};
 use crate::{EndReason, Event, FaultKind, Reply, Token, Tolerance, UnitEnd};
 
 /// What a session remembers from frame to frame.
@@ -54,7 +55,9 @@ impl Lis01 {
 
     pub(super) fn answer_bid(&mut self, now: Duration, at: u64) {
         self.output.report(&mut self.skipped);
-        if self.ready && self.settings.capability != Capability::SendOnly {
+        if self.claims_line() {
+            self.output.tolerated(Tolerance::HostPriority);
+        } else if self.ready && self.settings.capability != Capability::SendOnly {
             self.output.transmit.push(ACK);
             self.begin_session(now);
         } else {
@@ -90,6 +93,21 @@ impl Lis01 {
         self.output.event(Event::Ended(reason));
     }
 
+    /// EOT: the line is neutral. It carries no data, so whether the store is ready decides its
+    /// reply, where it wants one.
+    pub(super) fn line_returned(&mut self, now: Duration, at: u64) {
+        self.end_session(now, EndReason::Eot);
+        if self.settings.tolerates(Tolerance::EotReply) {
+            self.output.tolerated(Tolerance::EotReply);
+            if self.ready {
+                self.output.transmit.push(ACK);
+            } else {
+                self.output.transmit.push(NAK);
+                self.output.fault(FaultKind::NotReady, at, Reply::Nak);
+            }
+        }
+    }
+
     pub(super) fn restart_session(&mut self, now: Duration, at: u64) {
         self.end_session(now, EndReason::Restarted);
         self.output.tolerated(Tolerance::EnqRestart);
@@ -109,48 +127,101 @@ impl Lis01 {
     }
 
     fn judge(&mut self) -> Result<Novelty, FaultKind> {
-        let frame = &mut self.incoming;
-        if let Some(kind) = frame.defect {
+        if let Some(kind) = self.incoming.defect {
             return Err(kind);
         }
-        let (sent, computed) = (frame.sent_check, frame.sum);
-        if sent != computed {
-            let terminator = if is_end(frame.end) { ETX } else { ETB };
-            return Err(if sent == computed.wrapping_sub(terminator) {
-                FaultKind::ChecksumWithoutTerminator
-            } else {
-                FaultKind::ChecksumMismatch { sent, computed }
-            });
+        if self.settings.tolerates(Tolerance::ChecksumOff) {
+            self.tolerate(Tolerance::ChecksumOff);
+        } else {
+            self.judge_checksum()?;
         }
-        let (expected, received) = (self.session.expected, frame.number);
+        self.judge_number()
+    }
+
+    fn judge_checksum(&mut self) -> Result<(), FaultKind> {
+        let frame = &self.incoming;
+        let terminator = terminator(frame.end);
+        let (sent, computed) = (frame.check.value, frame.sum);
+        let variant = self.variant_sum(computed, terminator).filter(|(sum, _)| checksum_holds(sent, *sum));
+        let wrong = if frame.check.unreadable {
+            FaultKind::ChecksumNotHex
+        } else if checksum_holds(sent, computed) {
+            return Ok(());
+        } else if let Some((_, tolerance)) = variant {
+            self.tolerate(tolerance);
+            return Ok(());
+        } else if sent == computed.wrapping_sub(terminator) {
+            FaultKind::ChecksumWithoutTerminator
+        } else {
+            FaultKind::ChecksumMismatch { sent, computed }
+        };
+        if self.settings.tolerates(Tolerance::ChecksumIgnored) {
+            self.tolerate(Tolerance::ChecksumIgnored);
+            Ok(())
+        } else {
+            Err(wrong)
+        }
+    }
+
+    /// The sum as the settings say that this analyzer computes it, if that is not the standard's way.
+    fn variant_sum(&self, computed: u8, terminator: u8) -> Option<(u8, Tolerance)> {
+        let with_start = self.settings.tolerates(Tolerance::ChecksumFromStart);
+        let without_terminator = self.settings.tolerates(Tolerance::ChecksumWithoutTerminator);
+        let sum = if without_terminator { computed.wrapping_sub(terminator) } else { computed };
+        if with_start {
+            Some((sum.wrapping_add(STX), Tolerance::ChecksumFromStart))
+        } else {
+            without_terminator.then_some((sum, Tolerance::ChecksumWithoutTerminator))
+        }
+    }
+
+    fn judge_number(&mut self) -> Result<Novelty, FaultKind> {
+        let expected = self.session.expected;
+        if self.settings.tolerates(Tolerance::FrameNumberAbsent) {
+            let repeat = self.session.last.filter(|(number, _)| self.is_repeat(*number));
+            self.incoming.number = repeat.map_or(expected, |(number, _)| number);
+            self.tolerate(Tolerance::FrameNumberAbsent);
+            return Ok(if repeat.is_some() { Novelty::Repeat } else { Novelty::New });
+        }
+        let received = self.incoming.number;
         if received == expected {
             return Ok(Novelty::New);
         }
-        let same_number = self.session.last.is_some_and(|(number, _)| number == received);
-        if same_number
-            && self.session.last == Some((received, frame.end))
-            && self.session.last_text == frame.text
-        {
+        if self.is_repeat(received) {
             return Ok(Novelty::Repeat);
         }
-        let restarts = match self.session.last {
-            None => true,
-            Some((_, end)) => is_end(end) && opens_message(&frame.text),
-        };
-        if restarts && self.settings.tolerates(Tolerance::FrameNumberRestart) {
-            frame.tolerated = frame.tolerated.with(Tolerance::FrameNumberRestart);
+        if self.numbers_restart() && self.settings.tolerates(Tolerance::FrameNumberRestart) {
+            self.tolerate(Tolerance::FrameNumberRestart);
             return Ok(Novelty::New);
         }
         if self.settings.tolerates(Tolerance::FrameNumberAny) {
-            frame.tolerated = frame.tolerated.with(Tolerance::FrameNumberAny);
+            self.tolerate(Tolerance::FrameNumberAny);
             return Ok(Novelty::New);
         }
         // An ACK for other content under a known number would acknowledge what nobody kept.
-        Err(if same_number {
+        let known = self.session.last.is_some_and(|(number, _)| number == received);
+        Err(if known {
             FaultKind::FrameNumberReused { number: received }
         } else {
             FaultKind::FrameNumberGap { expected, received }
         })
+    }
+
+    /// Whether the frame is the one accepted last, byte for byte, under this number.
+    fn is_repeat(&self, number: u8) -> bool {
+        self.session.last == Some((number, self.incoming.end)) && self.session.last_text == self.incoming.text
+    }
+
+    /// Whether a sender that begins its numbers anew would do so with this frame.
+    fn numbers_restart(&self) -> bool {
+        match self.session.last {
+            None => true,
+            Some((_, end)) => is_end(end) && opens_message(&self.incoming.text),
+        }
+    }
+
+    fn tolerate(&mut self, tolerance: Tolerance) {
+        self.incoming.tolerated = self.incoming.tolerated.with(tolerance);
     }
 
     fn ask_for_verdict(&mut self, now: Duration, novelty: Novelty) {
@@ -210,4 +281,9 @@ impl Lis01 {
         self.output.transmit.push(byte);
         self.timers.set(Timer::Receive, now + self.settings.receive_timeout);
     }
+}
+
+/// Whether the checksum that was sent is that of the frame.
+fn checksum_holds(sent: u8, computed: u8) -> bool {
+    sent == computed
 }

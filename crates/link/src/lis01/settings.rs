@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::frame::Layout;
 use crate::{ErrorMode, Tolerance, Tolerances};
 
 /// Which end of the line this machine is. It decides who yields when both bid, and has nothing to
@@ -45,8 +46,21 @@ pub enum Packing {
     /// Every record begins a frame of its own, as the standard says.
     #[default]
     RecordPerFrame,
+    /// Every record begins a frame of its own, and every frame but the last of the message ends as
+    /// an intermediate one.
+    RecordChain,
     /// The whole message is one chain of frames, cut wherever one is full.
     WholeMessage,
+}
+
+/// What stands in the checksum field of our frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SentChecksum {
+    /// Two hexadecimal digits.
+    #[default]
+    Digits,
+    /// Two blanks.
+    Blanks,
 }
 
 /// Settings of a LIS01 line.
@@ -80,8 +94,13 @@ pub struct Lis01Settings {
     /// How often one frame is sent before the session is aborted: 6 by the text of every edition,
     /// 7 by the LIS01-A2 figure.
     pub attempts: u8,
+    /// How often in a row the line is asked for in vain before the message fails; `None`: until it
+    /// is withdrawn.
+    pub bids_max: Option<u32>,
     /// How a message is laid out in frames.
     pub packing: Packing,
+    /// What stands in the checksum field of our frames.
+    pub send_checksum: SentChecksum,
     /// What to do when the receiver asks for the line.
     pub interrupt: InterruptPolicy,
     /// T1: wait for the answer to a bid.
@@ -103,6 +122,9 @@ pub struct Lis01Settings {
     /// Pause before a bid once a session has ended, so that a waiting analyzer can take the line
     /// and contention does not arise.
     pub session_gap: Duration,
+    /// Pause between a reply and our next frame, for a line that turns round slowly. What arrives
+    /// meanwhile is no reply to that frame and is skipped.
+    pub turnaround: Duration,
     /// How long a frame may make no progress.
     pub progress_timeout: Duration,
     /// Silence after a checksum that counts as the end of a frame without CR LF.
@@ -131,7 +153,9 @@ impl Default for Lis01Settings {
             send_message_bytes_max: 1 << 20,
             send_queue_messages_max: 64,
             attempts: 6,
+            bids_max: None,
             packing: Packing::default(),
+            send_checksum: SentChecksum::default(),
             interrupt: InterruptPolicy::default(),
             bid_reply_timeout: Duration::from_secs(15),
             busy_hold_off: Duration::from_secs(10),
@@ -142,6 +166,7 @@ impl Default for Lis01Settings {
             interrupt_hold_off: Duration::from_secs(15),
             abort_hold_off: Duration::from_secs(1),
             session_gap: Duration::from_millis(100),
+            turnaround: Duration::ZERO,
             progress_timeout: Duration::from_secs(10),
             frame_end_idle: Duration::from_millis(300),
             control_idle: Duration::from_millis(500),
@@ -155,5 +180,15 @@ impl Lis01Settings {
     /// Whether a deviation is allowed.
     pub fn tolerates(&self, tolerance: Tolerance) -> bool {
         !self.strict && self.tolerate.contains(tolerance)
+    }
+
+    /// What our own frames consist of.
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            has_number: !self.tolerates(Tolerance::FrameNumberAbsent),
+            sum_has_start: self.tolerates(Tolerance::ChecksumFromStart),
+            sum_has_terminator: !self.tolerates(Tolerance::ChecksumWithoutTerminator),
+            check_is_blank: !self.strict && self.send_checksum == SentChecksum::Blanks,
+        }
     }
 }

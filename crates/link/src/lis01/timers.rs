@@ -9,6 +9,8 @@ pub(super) enum Timer {
     LineHold,
     /// T4: the other side owes a reply to our frame.
     FrameReply,
+    /// Our next frame waits for the line to turn round.
+    Turnaround,
     /// T5: the other side owes a frame.
     Receive,
     /// A frame has begun and must go on.
