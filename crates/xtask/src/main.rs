@@ -38,6 +38,10 @@ enum Command {
         #[arg(long)]
         nextest: bool,
     },
+    /// Run every case of the conformance lists and print a table: clause, case, result
+    ///
+    /// Fails where a case fails or nobody has written it.
+    Conformance,
     /// List the steps of `test` and the campaigns
     List,
     /// Build the binary with planted bugs and crash points, and print where it is
@@ -69,6 +73,7 @@ fn command(command: Command) -> anyhow::Result<ExitCode> {
             let steps = if steps.is_empty() { Step::everything() } else { steps };
             steps::run(&steps, &options)
         }
+        Command::Conformance => conformance(),
         Command::List => {
             steps::list();
             campaign::list();
@@ -80,6 +85,20 @@ fn command(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Campaign { campaign } => campaign.run(),
     }
+}
+
+/// The suite of the ordinary run, with its table shown and nothing left open.
+fn conformance() -> anyhow::Result<ExitCode> {
+    let mut command = run::cargo();
+    command
+        .current_dir(root()?)
+        .args(["test", "--quiet", "--package", "labwire", "--test", "conformance", "--", "--nocapture"])
+        .env("LABWIRE_CONFORMANCE_COMPLETE", "1")
+        .env("RUST_BACKTRACE", "0");
+    let mut counts = run::Counts::default();
+    run::counted(&mut command, &mut counts)?;
+    anyhow::ensure!(counts.passed > 0, "the conformance suite has no test");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The root of the repository.
