@@ -36,6 +36,8 @@ pub enum Part {
 pub struct Recipe<'p> {
     /// The places, the preferred one first.
     pub places: &'p [Place],
+    /// The texts of all places make one text, with this between them.
+    pub joint: Option<&'p str>,
     /// The text before this is kept.
     pub cut: Option<&'p str>,
     /// The text is split by this and the part of this number, from 1, is kept.
@@ -150,6 +152,7 @@ impl Plan {
 fn recipe(selector: &Selector) -> Recipe<'_> {
     Recipe {
         places: selector.places(),
+        joint: selector.joint(),
         cut: selector.cut.as_deref(),
         part: selector.part.as_ref().map(|(split, take)| (split.as_str(), *take)),
         pattern: selector.pattern.as_ref().map(regex::Regex::as_str),

@@ -80,6 +80,14 @@ impl Selector {
         &self.places
     }
 
+    /// What stands between the texts of several places, where they make one text together.
+    pub(crate) fn joint(&self) -> Option<&str> {
+        match &self.several {
+            Several::FirstOf => None,
+            Several::JoinedWith(with) => Some(with),
+        }
+    }
+
     /// The text, unescaped, trimmed and cut as the profile says; never empty.
     pub(crate) fn take<'s>(&self, scope: &'s dyn Scope) -> Option<Text<'s>> {
         match &self.several {

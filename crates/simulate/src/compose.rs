@@ -329,8 +329,15 @@ impl Sheet {
     }
 
     fn put_recipe(&mut self, recipe: &Recipe<'_>, place: usize, text: &str) -> Option<()> {
-        if let Some(Place::Path(path)) = recipe.places.get(place) {
-            self.put(*path, turned_round(recipe, text)?);
+        let text = turned_round(recipe, text)?;
+        let texts: Vec<&str> = match recipe.joint {
+            Some(joint) => text.splitn(recipe.places.len().max(1), joint).collect(),
+            None => vec![text.as_str()],
+        };
+        for (place, text) in recipe.places.iter().skip(place).zip(texts) {
+            if let Place::Path(path) = place {
+                self.put(*path, text.to_owned());
+            }
         }
         Some(())
     }
@@ -360,7 +367,9 @@ impl Sheet {
 /// The text from which a recipe takes `wanted`.
 pub(crate) fn turned_round(recipe: &Recipe<'_>, wanted: &str) -> Option<String> {
     let mut text = wanted.to_owned();
-    if let Some(pattern) = recipe.pattern {
+    // A text that names the parts of all places is not completed by the pattern.
+    let spelled_out = recipe.joint.is_some_and(|joint| wanted.contains(joint));
+    if let Some(pattern) = recipe.pattern.filter(|_| !spelled_out) {
         text = sample(pattern, &|group, _| (group == 1).then(|| wanted.to_owned()))?;
         if !text.contains(wanted) {
             text = wanted.to_owned();
@@ -383,12 +392,19 @@ mod tests {
 
     #[test]
     fn a_recipe_turned_round_gives_the_text_that_it_takes() {
-        let recipe = Recipe { places: &[], cut: None, part: None, pattern: None };
+        let recipe = Recipe { places: &[], joint: None, cut: None, part: None, pattern: None };
         assert_eq!(turned_round(&recipe, "717").as_deref(), Some("717"));
         assert_eq!(turned_round(&Recipe { cut: Some("/"), ..recipe }, "717").as_deref(), Some("717/"));
         let part = Recipe { part: Some(("+", 2)), ..recipe };
         assert_eq!(turned_round(&part, "950").as_deref(), Some("1+950+1"));
         let pattern = Recipe { pattern: Some(r"^(\S+)-\d$"), ..recipe };
         assert_eq!(turned_round(&pattern, "AB").as_deref(), Some("AB-1"));
+        let joined = Recipe { joint: Some("/"), pattern: Some("^(.+)/F$|^.+$"), ..recipe };
+        assert_eq!(
+            turned_round(&joined, "580").as_deref(),
+            Some("580/F"),
+            "the pattern names the other part"
+        );
+        assert_eq!(turned_round(&joined, "580/I").as_deref(), Some("580/I"), "the text names both parts");
     }
 }
