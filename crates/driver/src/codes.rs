@@ -99,16 +99,21 @@ pub(crate) fn standard_flag(protocol: Protocol, sent: &str) -> Option<&'static s
 pub(crate) enum Status {
     /// File it with this status.
     Is(ObservationStatus),
+    /// It says something about the message, nothing about the result.
+    OfTheMessage,
     /// The analyzer takes a result back: no row of ours says that, a person must act.
     Retraction,
 }
 
-/// LIS02 §9.9. `M`, `N` and `Q` say something about the message, nothing about the result.
+/// LIS02 §9.9. `M` is an MIC level, `N` belongs to an order, `Q` answers a query.
 const LIS02_STATUS: &[(&str, Status)] = &[
     ("C", Status::Is(ObservationStatus::Corrected)),
     ("F", Status::Is(ObservationStatus::Final)),
     ("I", Status::Is(ObservationStatus::Pending)),
+    ("M", Status::OfTheMessage),
+    ("N", Status::OfTheMessage),
     ("P", Status::Is(ObservationStatus::Preliminary)),
+    ("Q", Status::OfTheMessage),
     ("R", Status::Is(ObservationStatus::Repeat)),
     ("S", Status::Is(ObservationStatus::Partial)),
     ("V", Status::Is(ObservationStatus::Verified)),

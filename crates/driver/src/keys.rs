@@ -164,7 +164,7 @@ static LINK: Table = Table::new(
             "`lis01` carries `lis02`, `mllp` carries `hl7` and `law`; `delimited` and `bci` carry `text`, and `delimited` also `lis02` without frames.",
         )
         .default("the first that carries the protocol"),
-        Key::optional("strict", Shape::Bool, "Follows the standard's state tables to the letter.").default("false"),
+        Key::optional("strict", Shape::Bool, "Follows the standard's state tables to the letter, and holds observations in records that LIS02 does not allow.").default("false"),
         Key::optional(
             "error_mode",
             Shape::OneOf(&["close", "resync"]),

@@ -156,7 +156,12 @@ impl Session {
     }
 
     fn decode(&self, raw: &[u8]) -> DecodedMessage {
-        guard::decoded(raw, |raw| self.settings.plan.decode(raw, &Context { zone: &self.settings.zone }))
+        let plan = &self.settings.plan;
+        let context = Context { zone: &self.settings.zone };
+        guard::decoded(raw, |raw| match self.settings.strict.unwrap_or(plan.link.strict) {
+            true => plan.decode_strictly(raw, &context),
+            false => plan.decode(raw, &context),
+        })
     }
 
     /// Takes what happened.

@@ -1,11 +1,11 @@
 //! What holds for a message as a whole: what it is for, its identity, what the scan noticed.
 
-use labwire_message::{Path, Record, View};
+use labwire_message::{Finding, Path, Record, View};
 use labwire_model::{DecodedMessage, Diagnostic, MessageKind};
 
 use crate::decode::scope::{Records, owned};
 use crate::place::{Place, Scope};
-use crate::plan::{MessageUse, Plan};
+use crate::plan::{MessageUse, Plan, Protocol};
 
 /// Facts of the message that decide about every observation in it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     pub(crate) unlisted: bool,
     /// Sent for training or debugging.
     pub(crate) not_production: bool,
+    /// Sent for quality control (LIS02 H.12 `Q`).
+    pub(crate) quality_control: bool,
 }
 
 impl Facts {
@@ -32,6 +34,7 @@ impl Facts {
             let letter = found.text.trim();
             let accepted = plan.rules.accept_processing.iter().any(|accepted| accepted == letter);
             facts.not_production = matches!(letter, "T" | "D") && !accepted;
+            facts.quality_control = plan.protocol == Protocol::Lis02 && letter == "Q" && !accepted;
         }
         facts
     }
@@ -40,23 +43,20 @@ impl Facts {
 /// A message to be filled, with the scan's findings in it.
 pub(crate) fn begin(view: &View<'_>) -> DecodedMessage {
     let mut message = DecodedMessage::empty(MessageKind::Other);
-    for finding in view.findings() {
-        let path = finding
-            .field
-            .and_then(|field| {
-                let record = view.records().find(|record| record.ordinal() == finding.record)?;
-                Some(Path::field(record.name(), field).to_string())
-            })
-            .unwrap_or_default();
-        message.diagnostics.push(Diagnostic::new(
-            finding.code,
-            finding.offset,
-            finding.record,
-            &path,
-            finding.text.clone(),
-        ));
-    }
+    message.diagnostics.extend(view.findings().iter().map(|finding| diagnostic(view, finding)));
     message
+}
+
+/// A finding with the path that it speaks of.
+pub(crate) fn diagnostic(view: &View<'_>, finding: &Finding) -> Diagnostic {
+    let path = finding
+        .field
+        .and_then(|field| {
+            let record = view.records().find(|record| record.ordinal() == finding.record)?;
+            Some(Path::field(record.name(), field).to_string())
+        })
+        .unwrap_or_default();
+    Diagnostic::new(finding.code, finding.offset, finding.record, &path, finding.text.clone())
 }
 
 /// The records joined with CR, what a retransmission changes left out of them.

@@ -5,6 +5,7 @@ mod lis02;
 mod message;
 mod observe;
 mod scope;
+mod strict;
 pub(crate) mod text;
 
 use std::borrow::Cow;
@@ -21,6 +22,17 @@ impl Plan {
     #[must_use]
     pub fn decode(&self, bytes: &[u8], context: &Context<'_>) -> DecodedMessage {
         self.decode_with(&mut Index::new(), bytes, context)
+    }
+
+    /// As [`Plan::decode`], to the letter: what LIS02 does not allow is told, and the observations that it
+    /// concerns are held.
+    #[must_use]
+    pub fn decode_strictly(&self, bytes: &[u8], context: &Context<'_>) -> DecodedMessage {
+        let mut message = self.decode(bytes, context);
+        if self.protocol == Protocol::Lis02 {
+            strict::review(&Index::new().scan(Syntax::Lis02, bytes), &mut message);
+        }
+        message
     }
 
     /// As [`Plan::decode`], with an index that is used again and again.

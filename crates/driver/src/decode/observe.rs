@@ -139,6 +139,7 @@ impl<'a> Reader<'a> {
         match facts.use_ {
             Some(MessageUse::Qc) => Kind::Qc,
             Some(MessageUse::Calibration) => Kind::Calibration,
+            _ if facts.quality_control => Kind::Qc,
             _ if holds(&rules.qc) => Kind::Qc,
             _ if holds(&rules.calibration) => Kind::Calibration,
             _ => Kind::Patient,
@@ -308,6 +309,7 @@ impl<'a> Reader<'a> {
         self.observation.status_sent = Some(sent);
         self.observation.status = Some(match meant {
             Some(Status::Is(status)) => status,
+            Some(Status::OfTheMessage) => ObservationStatus::Unknown,
             Some(Status::Retraction) => {
                 self.hold(Hold::Retraction, "the status says that a result sent before is taken back");
                 ObservationStatus::Unknown
