@@ -16,7 +16,7 @@ pub(crate) fn run(
     profiles: &BTreeMap<String, String>,
     part: &Part,
     name: &str,
-    _strict: bool,
+    strict: bool,
 ) -> Result<(), String> {
     let plan = profiles::plan(profiles, name, &part.steps);
     let mut message = Vec::new();
@@ -32,7 +32,9 @@ pub(crate) fn run(
             _ => {}
         }
     }
-    let decoded = plan.decode(&message, &Context { zone: &zone });
+    let context = Context { zone: &zone };
+    let decoded =
+        if strict { plan.decode_strictly(&message, &context) } else { plan.decode(&message, &context) };
     expect::results(&part.steps, &decoded.outcomes)?;
     for step in &part.steps {
         match step.verb.as_str() {

@@ -84,7 +84,7 @@ pub(crate) fn diagnostics(step: &Step, found: &[Diagnostic]) -> Result<(), Strin
     }
     let told: Vec<String> = found
         .iter()
-        .map(|found| format!("{}@{}@byte:{}", found.code, found.position.path, found.position.byte))
+        .map(|found| format!("{} (@{} @byte:{})", found.code, found.position.path, found.position.byte))
         .collect();
     Err(format!("{}: found {}", step.at, told.join(" ")))
 }

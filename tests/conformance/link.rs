@@ -74,7 +74,7 @@ impl Bench {
                     self.machine.handle(self.now, Input::Accept(token));
                 }
                 Event::Repeat { token, .. } => self.machine.handle(self.now, Input::Accept(token)),
-                Event::SendFailed { id, reason: SendFailure::Refused } => {
+                Event::SendFailed { id, reason: SendFailure::Refused | SendFailure::Unanswered } => {
                     let message = self.messages[usize::try_from(id).expect("a small id")].clone();
                     self.machine.handle(self.now, Input::Send { id, message: &message });
                 }

@@ -23,7 +23,8 @@ pub(crate) fn plan(profiles: &BTreeMap<String, String>, name: &str, steps: &[Ste
         None => name.to_owned(),
     };
     if !own.is_empty() {
-        library = library.with_directory(vec![(id.clone(), Source::new("case.toml", own))]);
+        library = library
+            .with_directory(vec![(id.clone(), Source::new("case.toml", format!("schema = 1\n{own}")))]);
     }
     let compiled = library.compile(&id).unwrap_or_else(|| panic!("there is no profile {name}"));
     let said: String =

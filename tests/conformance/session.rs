@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use labwire_link::ErrorMode;
+use labwire_link::{ErrorMode, UnitEnd, write_frame};
 use labwire_model::{Diagnostic, Outcome};
 use labwire_session::{Effect, Input, Note, Now, Persist, Session, Settings};
 use labwire_testkit::from_control_names;
@@ -75,6 +75,15 @@ pub(crate) fn run(
     expect::results(&part.steps, &bench.outcomes)
 }
 
+/// `NUMBER TEXT` as a frame with the checksum that it has to have.
+fn frame(step: &Step, end: UnitEnd) -> Vec<u8> {
+    let (number, text) = step.rest.split_once(' ').unwrap_or((&step.rest, ""));
+    let number = number.parse().unwrap_or_else(|error| panic!("{}: {error}", step.at));
+    let mut bytes = Vec::new();
+    write_frame(&mut bytes, number, &from_control_names(text), end);
+    bytes
+}
+
 impl Bench {
     fn now(&self) -> Now {
         Now { monotonic: self.at, wall: Timestamp::UNIX_EPOCH }
@@ -84,6 +93,12 @@ impl Bench {
         match step.verb.as_str() {
             ">" => self.tell(Input::Bytes(&from_control_names(&step.rest))),
             ">1" => from_control_names(&step.rest).iter().for_each(|byte| self.tell(Input::Bytes(&[*byte]))),
+            "frame" => self.tell(Input::Bytes(&frame(step, UnitEnd::End))),
+            "part" => self.tell(Input::Bytes(&frame(step, UnitEnd::Intermediate))),
+            "block" => {
+                let content = from_control_names(&step.rest);
+                self.tell(Input::Bytes(&[b"\x0b", content.as_slice(), b"\x1c\r"].concat()));
+            }
             "damage" => self.tell(Input::CharacterError),
             "hangs-up" => self.tell(Input::Closed),
             "wait" => self.wait(step.rest.parse().unwrap_or_else(|error| panic!("{}: {error}", step.at))),
@@ -160,8 +175,14 @@ impl Bench {
                     self.broken.extend_from_slice(&incomplete.raw);
                     self.diagnostics.extend(incomplete.decoded.diagnostics);
                 }
-                Effect::Note(Note::Fault(fault)) => self.faults.push(fault.kind.code()),
-                Effect::Note(Note::Tolerated(tolerance)) => self.tolerances.push(tolerance.name()),
+                Effect::Note(Note::Fault(fault)) => {
+                    self.faults.push(fault.kind.code());
+                    self.faults.dedup();
+                }
+                Effect::Note(Note::Tolerated(tolerance)) => {
+                    self.tolerances.push(tolerance.name());
+                    self.tolerances.dedup();
+                }
                 Effect::Note(_) => {}
                 Effect::Close(reason) => {
                     self.closed.push(reason);

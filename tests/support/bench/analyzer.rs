@@ -24,11 +24,13 @@ pub(crate) struct Analyzer {
     pub(crate) bench: Arc<Bench>,
     place: Place,
     line: Option<Line>,
+    /// Lines that it opened before and never closed.
+    forgotten: Vec<Line>,
 }
 
 impl Analyzer {
     pub(super) fn new(bench: Arc<Bench>, place: Place) -> Self {
-        let mut analyzer = Self { bench, place, line: None };
+        let mut analyzer = Self { bench, place, line: None, forgotten: Vec::new() };
         analyzer.plug_in();
         analyzer
     }
@@ -178,6 +180,11 @@ impl Analyzer {
             self.unplug();
         }
         self.await_metric("labwire_connection_up", 0);
+    }
+
+    /// Forgets its line without closing it, as one does that lost its power.
+    pub(crate) fn leaves_its_line_open(&mut self) {
+        self.forgotten.extend(self.line.take());
     }
 
     fn unplug(&mut self) {
