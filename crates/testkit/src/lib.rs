@@ -1,4 +1,4 @@
-//! For tests only: virtual clock, hurtable wire, golden runner.
+//! For tests only: virtual clock, hurtable wire, golden runner, certificates.
 //!
 //! A [`Pair`] joins two real machines by a [`Wire`] that can be slow, cut bytes into any chunks,
 //! lose, flip or damage them, and break. Time is a number that jumps to the next thing that
@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+pub mod certificates;
 pub mod golden;
 mod names;
 mod pair;
