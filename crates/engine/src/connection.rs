@@ -20,7 +20,7 @@ use labwire_link::ErrorMode;
 use labwire_session::{Now, RecoveredFrame, Session};
 use labwire_store::{CloseIncomplete, OpenTransmission, SpoolHandle, Stamp};
 use labwire_transport::{
-    Arrival, Backoff, BackoffSettings, Endpoint, Listener, Opener, Recorder, Refusal, Side,
+    Arrival, Backoff, BackoffSettings, Endpoint, Handshake, Listener, Opener, Recorder, Side,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -348,12 +348,11 @@ async fn listen(
                     let conversation = supervise(Arc::clone(shared), connection, ready.clone(), stop.clone());
                     conversations.spawn(conversation);
                 }
-                Ok(Arrival::Refused { refusal, .. }) => {
-                    let reason = match refusal {
-                        Refusal::NotAllowed => "not-allowed",
-                        Refusal::Full { .. } => telemetry::CONNECTIONS_MAX,
-                    };
-                    telemetry::transport_rejected(&shared.settings.name, reason);
+                Ok(Arrival::Handshake(handshake)) => {
+                    conversations.spawn(shake_hands(Arc::clone(shared), handshake, ready.clone(), stop.clone()));
+                }
+                Ok(Arrival::Refused { peer, refusal }) => {
+                    telemetry::transport_rejected(&shared.settings.name, peer, refusal);
                 }
                 Err(error) => {
                     telemetry::transport_failed(&shared.settings.name, &error.to_string(), Duration::ZERO);
@@ -362,6 +361,24 @@ async fn listen(
         }
     }
     while conversations.join_next().await.is_some() {}
+}
+
+/// Lets a caller in whose handshake succeeds. There is nothing to drain before.
+async fn shake_hands(
+    shared: Arc<Shared>,
+    handshake: Handshake,
+    ready: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let peer = handshake.peer();
+    let completed = tokio::select! {
+        () = stopped(&mut stop) => return,
+        completed = handshake.complete() => completed,
+    };
+    match completed {
+        Ok(connection) => supervise(shared, connection, ready, stop).await,
+        Err(refusal) => telemetry::transport_rejected(&shared.settings.name, peer, refusal),
+    }
 }
 
 async fn dial(

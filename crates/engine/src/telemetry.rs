@@ -5,9 +5,11 @@
 //! so their number is bounded.
 
 use core::time::Duration;
+use std::net::SocketAddr;
 
 use labwire_link::{EndReason, Fault, FaultKind, Tolerance};
 use labwire_model::{DecodedMessage, Disposition, MessageKind};
+use labwire_transport::{Refusal, TlsFault};
 use metrics::{counter, gauge, histogram};
 use tracing::{debug, error, info, trace, warn};
 
@@ -48,6 +50,9 @@ pub(crate) enum Limit {
     BacklogBytes,
     MessageBytes,
     Connections,
+    ConnectsPerMinute,
+    Handshakes,
+    HandshakeTime,
     SpoolQueue,
     PersistDeadline,
     DrainTime,
@@ -55,13 +60,16 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::FrameBytes,
         Self::FrameEndless,
         Self::UnitBytes,
         Self::BacklogBytes,
         Self::MessageBytes,
         Self::Connections,
+        Self::ConnectsPerMinute,
+        Self::Handshakes,
+        Self::HandshakeTime,
         Self::SpoolQueue,
         Self::PersistDeadline,
         Self::DrainTime,
@@ -76,6 +84,9 @@ impl Limit {
             Self::BacklogBytes => "backlog-bytes",
             Self::MessageBytes => "message-bytes",
             Self::Connections => "connections",
+            Self::ConnectsPerMinute => "connects-per-minute",
+            Self::Handshakes => "handshakes",
+            Self::HandshakeTime => "handshake-time",
             Self::SpoolQueue => "spool-queue",
             Self::PersistDeadline => "persist-deadline",
             Self::DrainTime => "drain-time",
@@ -93,7 +104,16 @@ impl Limit {
             Self::UnitBytes => "an MLLP block or a delimited text is longer than its limit",
             Self::BacklogBytes => "more bytes came behind an open commit than may wait",
             Self::MessageBytes => "a message is longer than 16 MiB; refused, the connection is closed",
-            Self::Connections => "a connect beyond `connections_max` of a connection; closed unread",
+            Self::Connections => {
+                "a connect beyond `connections_max` of a connection; it or a silent one is closed"
+            }
+            Self::ConnectsPerMinute => {
+                "a source connected more often than `connects_per_minute_max`; closed unread"
+            }
+            Self::Handshakes => {
+                "a connect while `handshakes_max` TLS handshakes are under way; closed unread"
+            }
+            Self::HandshakeTime => "a TLS handshake took longer than `handshake_timeout`; closed unread",
             Self::SpoolQueue => "the queue to the spool's writer is full; the unit is refused",
             Self::PersistDeadline => "a commit took longer than `persist_deadline`; the unit is refused",
             Self::DrainTime => {
@@ -162,14 +182,20 @@ fn transports(connection: &str, open: usize) {
     gauge!(UP, "connection" => owned(connection)).set(open as f64);
 }
 
-/// Why a connect is refused when all places are taken.
-pub(crate) const CONNECTIONS_MAX: &str = "connections-max";
-
-pub(crate) fn transport_rejected(connection: &str, reason: &'static str) {
+/// A caller that was turned away. Its address is told, because somebody must find it.
+pub(crate) fn transport_rejected(connection: &str, peer: SocketAddr, refusal: Refusal) {
+    let reason = refusal.code();
     counter!(REJECTED, "connection" => owned(connection), "reason" => reason).increment(1);
-    debug!(event = "connection_rejected", connection, reason);
-    if reason == CONNECTIONS_MAX {
-        limit_reached(Limit::Connections.name());
+    match refusal {
+        Refusal::Tls(_) => warn!(event = "connection_rejected", connection, reason, %peer, %refusal),
+        _ => debug!(event = "connection_rejected", connection, reason, %peer),
+    }
+    match refusal {
+        Refusal::Full { .. } => limit_reached(Limit::Connections.name()),
+        Refusal::TooOften { .. } => limit_reached(Limit::ConnectsPerMinute.name()),
+        Refusal::HandshakesFull { .. } => limit_reached(Limit::Handshakes.name()),
+        Refusal::Tls(TlsFault::Timeout) => limit_reached(Limit::HandshakeTime.name()),
+        Refusal::NotAllowed | Refusal::Tls(_) => {}
     }
 }
 
@@ -323,10 +349,14 @@ pub(crate) fn query_unanswered(connection: &str) {
 /// Why a conversation is cut off that did not end in time.
 pub(crate) const DRAIN_OVER: &str = "the daemon stops";
 
+/// Why a transport is closed whose analyzer has dialled again.
+pub(crate) const REPLACED: &str = "the analyzer has connected again and this connection was silent";
+
 pub(crate) fn closing(connection: &str, reason: &'static str) {
     warn!(event = "connection_closing", connection, reason);
     match reason {
         DRAIN_OVER => limit_reached(Limit::DrainTime.name()),
+        REPLACED => limit_reached(Limit::Connections.name()),
         labwire_session::MESSAGE_TOO_LONG => limit_reached(Limit::MessageBytes.name()),
         _ => {}
     }

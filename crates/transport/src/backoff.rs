@@ -14,11 +14,19 @@ pub struct BackoffSettings {
     pub max: Duration,
     /// The share of each pause, in percent, that chance may take away.
     pub jitter_percent: u8,
+    /// The pause after a failure that only a person can mend.
+    pub after_misconfiguration: Duration,
 }
 
 impl Default for BackoffSettings {
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), factor: 2, max: Duration::from_secs(30), jitter_percent: 25 }
+        Self {
+            first: Duration::from_secs(1),
+            factor: 2,
+            max: Duration::from_secs(30),
+            jitter_percent: 25,
+            after_misconfiguration: Duration::from_secs(300),
+        }
     }
 }
 
@@ -45,6 +53,11 @@ impl Backoff {
         pause.saturating_sub(pause.saturating_mul(share * part_per_mille) / 100_000)
     }
 
+    /// The pause after a failure that only a person can mend.
+    pub const fn pause_for_a_person(&self) -> Duration {
+        self.settings.after_misconfiguration
+    }
+
     /// Begins again with the first pause.
     pub const fn reset(&mut self) {
         self.pause = self.settings.first;
@@ -69,6 +82,7 @@ mod tests {
         factor: 2,
         max: Duration::from_secs(10),
         jitter_percent: 0,
+        after_misconfiguration: Duration::from_secs(300),
     };
 
     #[test]

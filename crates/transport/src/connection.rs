@@ -7,12 +7,16 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::marks::CharacterError;
+use crate::places::Place;
 use crate::tap::{Recorder, Tap};
+use crate::tls::TlsFault;
 use crate::wire::Wire;
 
 /// The other end of a line.
@@ -45,6 +49,8 @@ pub enum Received {
     CharacterError(CharacterError),
     /// The other end has closed, or the plug was pulled.
     Closed,
+    /// The analyzer has dialled again and taken this connection's place. What it sends is on the other one.
+    Replaced,
 }
 
 /// An open line.
@@ -53,17 +59,26 @@ pub struct Connection {
     wire: Tap<Wire>,
     peer: Peer,
     /// A listener's place for this connection, given back when it goes.
-    _place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
+    /// Told when the peer refuses us behind the handshake.
+    refused: Option<Arc<AtomicBool>>,
 }
 
 impl Connection {
     /// A connection over a wire that is open.
     pub fn new(wire: impl Into<Wire>, peer: Peer) -> Self {
-        Self { wire: Tap::new(wire.into()), peer, _place: None }
+        Self { wire: Tap::new(wire.into()), peer, place: None, refused: None }
     }
 
-    pub(crate) fn with_place(mut self, place: OwnedSemaphorePermit) -> Self {
-        self._place = Some(place);
+    pub(crate) fn with_place(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// A TLS 1.3 client is connected before its certificate has been judged: a refusal comes as an
+    /// alert at the first read.
+    pub(crate) fn tell_refusal(mut self, refused: Arc<AtomicBool>) -> Self {
+        self.refused = Some(refused);
         self
     }
 
@@ -88,16 +103,40 @@ impl Connection {
     /// # Errors
     /// What ends the line other than its orderly close: reset, time-out, I/O error.
     pub async fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-        match self.wire.read(buffer).await {
+        let read = match &self.place {
+            None => self.wire.read(buffer).await,
+            Some(place) => tokio::select! {
+                biased;
+                () = place.replaced() => return Ok(Received::Replaced),
+                read = self.wire.read(buffer) => read,
+            },
+        };
+        match read {
             Ok(0) => Ok(Received::Closed),
-            Ok(count) => Ok(Received::Bytes(count)),
+            Ok(count) => {
+                if let Some(place) = &self.place {
+                    place.hear(Instant::now());
+                }
+                Ok(Received::Bytes(count))
+            }
             Err(error) => match CharacterError::of(&error) {
                 Some(error) => Ok(Received::CharacterError(error)),
                 // A port whose adapter is gone answers EIO where a socket would answer end of file.
                 None if self.is_serial() && error.raw_os_error() == Some(EIO) => Ok(Received::Closed),
-                None => Err(error),
+                None => {
+                    if let (Some(refused), Some(fault)) = (&self.refused, TlsFault::of(&error)) {
+                        refused.store(fault.is_configuration(), Ordering::Relaxed);
+                    }
+                    Err(error)
+                }
             },
         }
+    }
+
+    /// Says goodbye, as far as the other end takes it within `timeout`: without it a TLS peer cannot tell
+    /// the end of what we sent from a line that was cut.
+    pub async fn close(mut self, timeout: Duration) {
+        let _ = tokio::time::timeout(timeout, self.wire.shutdown()).await;
     }
 
     #[cfg(test)]

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::cidr::Cidr;
+use crate::places::WhenFull;
+use crate::tls::{TlsConnectSettings, TlsListenSettings};
 
 /// One configured end of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +29,59 @@ pub struct TcpListenSettings {
     pub address: SocketAddr,
     /// Networks that may connect; empty lets everybody in.
     pub allow: Vec<Cidr>,
-    /// Connections at a time. Analyzers that lost power dial in again beside their dead connection, so
-    /// one is too few.
+    /// Connections at a time.
     pub connections_max: usize,
+    /// What happens to one more.
+    pub when_full: WhenFull,
+    /// Silence after which a connection may be replaced by its analyzer's next one.
+    pub replaceable_after: Duration,
+    /// Connects that one source may make a minute, as many at once after a pause.
+    pub connects_per_minute_max: u32,
+    /// How a dead peer is found out.
+    pub liveness: Liveness,
+    /// TLS; without it, what is exchanged can be read on the network.
+    pub tls: Option<TlsListenSettings>,
 }
 
 impl TcpListenSettings {
-    /// A port for everybody, eight connections at a time.
+    /// A port for everybody in clear: eight connections at a time, 600 connects a minute.
     pub const fn new(address: SocketAddr) -> Self {
-        Self { address, allow: Vec::new(), connections_max: 8 }
+        Self {
+            address,
+            allow: Vec::new(),
+            connections_max: 8,
+            when_full: WhenFull::ReplaceIdle,
+            replaceable_after: Duration::from_secs(10),
+            connects_per_minute_max: 600,
+            liveness: Liveness::DEFAULT,
+            tls: None,
+        }
     }
+}
+
+/// How a TCP peer that is gone without a word is found out: switched off, unplugged, behind a firewall
+/// that forgot it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Liveness {
+    /// Silence after which the first probe is sent.
+    pub keepalive_idle: Duration,
+    /// Time between probes.
+    pub keepalive_interval: Duration,
+    /// Unanswered probes after which the peer is gone.
+    pub keepalive_probes: u32,
+    /// Time that sent bytes may stay unacknowledged, or a window closed (`TCP_USER_TIMEOUT`). It also cuts
+    /// the probing short: with it Linux gives an idle peer up at the first probe that is due after it.
+    pub user_timeout: Duration,
+}
+
+impl Liveness {
+    /// A minute of silence, probes ten seconds apart, and half a minute without an answer.
+    pub const DEFAULT: Self = Self {
+        keepalive_idle: Duration::from_secs(60),
+        keepalive_interval: Duration::from_secs(10),
+        keepalive_probes: 6,
+        user_timeout: Duration::from_secs(30),
+    };
 }
 
 /// An analyzer that waits to be dialled.
@@ -46,12 +91,21 @@ pub struct TcpConnectSettings {
     pub address: String,
     /// How long one attempt may take.
     pub connect_timeout: Duration,
+    /// How a dead peer is found out.
+    pub liveness: Liveness,
+    /// TLS; without it, what is exchanged can be read on the network.
+    pub tls: Option<TlsConnectSettings>,
 }
 
 impl TcpConnectSettings {
-    /// Ten seconds for an attempt.
+    /// Ten seconds for an attempt, in clear.
     pub fn new(address: impl Into<String>) -> Self {
-        Self { address: address.into(), connect_timeout: Duration::from_secs(10) }
+        Self {
+            address: address.into(),
+            connect_timeout: Duration::from_secs(10),
+            liveness: Liveness::DEFAULT,
+            tls: None,
+        }
     }
 }
 

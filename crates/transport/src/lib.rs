@@ -1,4 +1,5 @@
-//! The lines that analyzers speak over: TCP in both directions, serial ports, pseudo-terminals.
+//! The lines that analyzers speak over: TCP in both directions, with TLS or in clear, serial ports,
+//! pseudo-terminals.
 //!
 //! - Opening: [`Listener`] accepts analyzers that dial in; [`Opener`] dials out or opens a serial port,
 //!   again and again, with [`Backoff`] between attempts.
@@ -16,23 +17,32 @@ mod connection;
 mod endpoint;
 mod marks;
 mod opener;
+mod places;
 mod pty;
+mod rate;
 mod serial;
 mod tap;
 mod tcp;
+mod tls;
 mod wire;
 
 pub use backoff::{Backoff, BackoffSettings};
 pub use cidr::{Cidr, CidrError};
 pub use connection::{Connection, Peer, Received};
 pub use endpoint::{
-    DataBits, Endpoint, Flow, Parity, SerialSettings, StopBits, TcpConnectSettings, TcpListenSettings,
-    UnknownName,
+    DataBits, Endpoint, Flow, Liveness, Parity, SerialSettings, StopBits, TcpConnectSettings,
+    TcpListenSettings, UnknownName,
 };
 pub use marks::CharacterError;
 pub use opener::{Failure, Opener};
+pub use places::WhenFull;
 pub use pty::PseudoTerminal;
+pub use rate::Bucket;
 pub use serial::{SerialError, SerialWire};
 pub use tap::{Recorder, Side, Tap};
-pub use tcp::{Arrival, Listener, Refusal, connect};
+pub use tcp::{Arrival, Handshake, Listener, Refusal, connect};
+pub use tls::{
+    Certificates, KeySource, Refresh, TlsClients, TlsConnectSettings, TlsError, TlsFault, TlsIdentity,
+    TlsListenSettings, TlsVersion,
+};
 pub use wire::Wire;

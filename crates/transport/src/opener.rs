@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
 
@@ -9,7 +11,8 @@ use crate::backoff::Backoff;
 use crate::connection::{Connection, Peer};
 use crate::endpoint::{SerialSettings, TcpConnectSettings};
 use crate::serial::SerialWire;
-use crate::tcp;
+use crate::tcp::Dialler;
+use crate::tls::{Certificates, TlsError, TlsFault};
 use crate::wire::Wire;
 
 /// How long a line must have held for the next pause to be the first one again. A peer that accepts and
@@ -25,6 +28,9 @@ pub struct Failure {
     pub error: io::Error,
     /// The pause before the next attempt.
     pub pause: Duration,
+    /// Whether only a person can mend it: a certificate, a key, a name. Other certificates on disk end
+    /// the pause.
+    pub is_configuration: bool,
 }
 
 /// Opens one line for ever.
@@ -34,29 +40,45 @@ pub struct Opener {
     backoff: Backoff,
     opened: Option<Instant>,
     attempt: u32,
+    /// Whether the line that was open last ended because the peer refused us.
+    refused: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 enum Target {
-    Tcp(TcpConnectSettings),
+    Tcp(Dialler),
     Serial(SerialSettings),
 }
 
 impl Opener {
     /// Dials an analyzer.
-    pub const fn tcp(settings: TcpConnectSettings, backoff: Backoff) -> Self {
-        Self { target: Target::Tcp(settings), backoff, opened: None, attempt: 0 }
+    pub fn tcp(settings: TcpConnectSettings, backoff: Backoff) -> Self {
+        Self::new(Target::Tcp(Dialler::new(settings)), backoff)
     }
 
     /// Opens a serial port.
-    pub const fn serial(settings: SerialSettings, backoff: Backoff) -> Self {
-        Self { target: Target::Serial(settings), backoff, opened: None, attempt: 0 }
+    pub fn serial(settings: SerialSettings, backoff: Backoff) -> Self {
+        Self::new(Target::Serial(settings), backoff)
+    }
+
+    fn new(target: Target, backoff: Backoff) -> Self {
+        Self { target, backoff, opened: None, attempt: 0, refused: Arc::default() }
+    }
+
+    /// The certificates, where there is TLS.
+    pub fn certificates(&self) -> Option<Arc<dyn Certificates>> {
+        match &self.target {
+            Target::Tcp(dialler) => {
+                dialler.tls.as_ref().map(|material| Arc::clone(material) as Arc<dyn Certificates>)
+            }
+            Target::Serial(_) => None,
+        }
     }
 
     /// Where to, for reports.
     pub fn target(&self) -> String {
         match &self.target {
-            Target::Tcp(settings) => settings.address.clone(),
+            Target::Tcp(dialler) => dialler.settings.address.clone(),
             Target::Serial(settings) => settings.device.display().to_string(),
         }
     }
@@ -65,7 +87,9 @@ impl Opener {
     /// line anew, after a pause where the one before did not hold for long.
     pub async fn open(&mut self, mut failed: impl FnMut(&Failure)) -> Connection {
         if let Some(opened) = self.opened.take() {
-            if opened.elapsed() >= STABLE {
+            if self.refused.swap(false, Ordering::Relaxed) {
+                self.fail(TlsFault::RefusedByPeer.into(), &mut failed).await;
+            } else if opened.elapsed() >= STABLE {
                 self.backoff.reset();
             } else {
                 tokio::time::sleep(self.backoff.pause()).await;
@@ -76,25 +100,41 @@ impl Opener {
                 Ok(connection) => {
                     self.opened = Some(Instant::now());
                     self.attempt = 0;
-                    return connection;
+                    return connection.tell_refusal(Arc::clone(&self.refused));
                 }
-                Err(error) => {
-                    self.attempt = self.attempt.saturating_add(1);
-                    let failure = Failure { attempt: self.attempt, error, pause: self.backoff.pause() };
-                    failed(&failure);
-                    tokio::time::sleep(failure.pause).await;
-                }
+                Err(error) => self.fail(error, &mut failed).await,
             }
+        }
+    }
+
+    async fn fail(&mut self, error: io::Error, failed: &mut impl FnMut(&Failure)) {
+        self.attempt = self.attempt.saturating_add(1);
+        let is_configuration = is_configuration(&error);
+        let pause = if is_configuration { self.backoff.pause_for_a_person() } else { self.backoff.pause() };
+        let failure = Failure { attempt: self.attempt, error, pause, is_configuration };
+        failed(&failure);
+        match &self.target {
+            Target::Tcp(Dialler { tls: Some(material), .. }) => {
+                // Other certificates may mend what these could not.
+                let _ = tokio::time::timeout(pause, material.replaced()).await;
+            }
+            _ => tokio::time::sleep(pause).await,
         }
     }
 
     async fn attempt(&self) -> io::Result<Connection> {
         match &self.target {
-            Target::Tcp(settings) => tcp::connect(settings).await,
+            Target::Tcp(dialler) => dialler.dial().await,
             Target::Serial(settings) => {
                 let wire = SerialWire::open(settings)?;
                 Ok(Connection::new(Wire::Serial(wire), Peer::Device(settings.device.clone())))
             }
         }
     }
+}
+
+/// Whether only a person can mend it.
+fn is_configuration(error: &io::Error) -> bool {
+    TlsFault::of(error).is_some_and(TlsFault::is_configuration)
+        || error.get_ref().is_some_and(|inner| inner.is::<TlsError>())
 }

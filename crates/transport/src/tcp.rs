@@ -4,25 +4,20 @@ use core::time::Duration;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connection::{Connection, Peer};
-use crate::endpoint::{TcpConnectSettings, TcpListenSettings};
+use crate::endpoint::{Liveness, TcpConnectSettings, TcpListenSettings};
+use crate::places::Places;
+use crate::rate::ConnectRate;
+use crate::tls::{self, Certificates, Material, TlsConnectSettings, TlsError, TlsFault, TlsListenSettings};
 use crate::wire::Wire;
 
-/// Silence after which the first probe is sent.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-/// Time between probes.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// Unanswered probes after which the peer is gone.
-const KEEPALIVE_PROBES: u32 = 6;
-/// Time that sent bytes may stay unacknowledged, or a window closed. It also cuts the probing short: with it
-/// Linux gives an idle peer up at the second unanswered probe.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections that wait for `accept`.
 const BACKLOG: u32 = 128;
 /// Pause after `accept` found no descriptor or memory, so that the loop around it cannot spin.
@@ -33,18 +28,50 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 pub enum Refusal {
     /// Its address is in none of the allowed networks.
     NotAllowed,
+    /// It dials too often.
+    TooOften {
+        /// Connects that one source may make a minute.
+        connects_per_minute_max: u32,
+    },
     /// All places are taken.
     Full {
         /// The number of places.
         connections_max: usize,
     },
+    /// All places for handshakes are taken.
+    HandshakesFull {
+        /// The number of places.
+        handshakes_max: usize,
+    },
+    /// Its handshake failed.
+    Tls(TlsFault),
+}
+
+impl Refusal {
+    /// A stable name for logs and metrics.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not-allowed",
+            Self::TooOften { .. } => "connects-per-minute",
+            Self::Full { .. } => "connections-max",
+            Self::HandshakesFull { .. } => "handshakes-max",
+            Self::Tls(fault) => fault.code(),
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAllowed => f.write_str("its address is not in `allow`"),
+            Self::TooOften { connects_per_minute_max } => {
+                write!(f, "it connects more than {connects_per_minute_max} times a minute")
+            }
             Self::Full { connections_max } => write!(f, "all {connections_max} connections are taken"),
+            Self::HandshakesFull { handshakes_max } => {
+                write!(f, "{handshakes_max} other handshakes are under way")
+            }
+            Self::Tls(fault) => fault.fmt(f),
         }
     }
 }
@@ -52,8 +79,11 @@ impl fmt::Display for Refusal {
 /// Somebody dialled in.
 #[derive(Debug)]
 pub enum Arrival {
-    /// An analyzer.
+    /// An analyzer, in clear.
     Connection(Connection),
+    /// Somebody who has a handshake before them. To be completed beside the next `accept`: it takes as
+    /// long as its caller likes, up to its time-out.
+    Handshake(Handshake),
     /// A caller that was turned away; its connection is closed.
     Refused {
         /// Its address.
@@ -63,39 +93,79 @@ pub enum Arrival {
     },
 }
 
+/// A caller on its way to be an analyzer.
+#[derive(Debug)]
+pub struct Handshake {
+    stream: TcpStream,
+    peer: SocketAddr,
+    material: Arc<Material<TlsListenSettings>>,
+    places: Arc<Places>,
+    connections_max: usize,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Handshake {
+    /// The caller's address.
+    pub const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Goes through with it. Nothing that the caller sends before its end is read as data.
+    ///
+    /// # Errors
+    /// Why the caller is turned away; its connection is closed.
+    pub async fn complete(self) -> Result<Connection, Refusal> {
+        let stream = tls::accept(&self.material, self.stream).await.map_err(Refusal::Tls)?;
+        let Some(place) = self.places.take(self.peer.ip(), Instant::now()) else {
+            return Err(Refusal::Full { connections_max: self.connections_max });
+        };
+        Ok(Connection::new(stream, Peer::Address(self.peer)).with_place(place))
+    }
+}
+
 /// A port on which analyzers dial in.
 #[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
     settings: TcpListenSettings,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
+    rate: Mutex<ConnectRate>,
+    tls: Option<Secured>,
+}
+
+#[derive(Debug)]
+struct Secured {
+    material: Arc<Material<TlsListenSettings>>,
+    turns: Arc<Semaphore>,
 }
 
 impl Listener {
     /// Binds the port.
     ///
     /// # Errors
-    /// The address is in use, not ours, or not permitted.
+    /// The address is in use, not ours, or not permitted; or a [`TlsError`] as `InvalidInput`.
     pub fn bind(settings: TcpListenSettings) -> io::Result<Self> {
         let socket = if settings.address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // Connections of the process before us may still be in TIME_WAIT; a restart must not wait for them.
         socket.set_reuseaddr(true)?;
         socket.bind(settings.address)?;
-        Ok(Self::around(socket.listen(BACKLOG)?, settings))
+        Self::around(socket.listen(BACKLOG)?, settings)
     }
 
     /// Takes a listening socket that systemd has bound.
     ///
     /// # Errors
-    /// The socket cannot be used without blocking.
+    /// The socket cannot be used without blocking; or a [`TlsError`] as `InvalidInput`.
     pub fn from_std(listener: std::net::TcpListener, settings: TcpListenSettings) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self::around(TcpListener::from_std(listener)?, settings))
+        Self::around(TcpListener::from_std(listener)?, settings)
     }
 
-    fn around(listener: TcpListener, settings: TcpListenSettings) -> Self {
-        let places = Arc::new(Semaphore::new(settings.connections_max.min(Semaphore::MAX_PERMITS)));
-        Self { listener, settings, places }
+    fn around(listener: TcpListener, settings: TcpListenSettings) -> io::Result<Self> {
+        let places = Places::new(settings.connections_max, settings.when_full, settings.replaceable_after);
+        let rate = Mutex::new(ConnectRate::new(settings.connects_per_minute_max, Instant::now()));
+        let tls = settings.tls.clone().map(Secured::load).transpose()?;
+        Ok(Self { listener, settings, places, rate, tls })
     }
 
     /// The address, with the port that the system chose where port 0 was asked for.
@@ -108,7 +178,12 @@ impl Listener {
 
     /// Connections that are open.
     pub fn connections(&self) -> usize {
-        self.settings.connections_max.saturating_sub(self.places.available_permits())
+        self.places.taken()
+    }
+
+    /// The certificates, where there is TLS.
+    pub fn certificates(&self) -> Option<Arc<dyn Certificates>> {
+        self.tls.as_ref().map(|tls| Arc::clone(&tls.material) as Arc<dyn Certificates>)
     }
 
     /// Waits for the next caller. Giving up the wait loses nobody.
@@ -127,19 +202,54 @@ impl Listener {
                     return Err(error);
                 }
             };
-            let allow = &self.settings.allow;
-            if !allow.is_empty() && !allow.iter().any(|network| network.contains(peer.ip())) {
-                return Ok(Arrival::Refused { peer, refusal: Refusal::NotAllowed });
-            }
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-                let refusal = Refusal::Full { connections_max: self.settings.connections_max };
-                return Ok(Arrival::Refused { peer, refusal });
-            };
-            if prepare(&stream).is_err() {
+            if prepare(&stream, &self.settings.liveness).is_err() {
                 continue;
             }
-            return Ok(Arrival::Connection(Connection::new(stream, Peer::Address(peer)).with_place(place)));
+            return Ok(match self.admit(stream, peer) {
+                Ok(arrival) => arrival,
+                Err(refusal) => Arrival::Refused { peer, refusal },
+            });
         }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) -> Result<Arrival, Refusal> {
+        let allow = &self.settings.allow;
+        if !allow.is_empty() && !allow.iter().any(|network| network.contains(peer.ip())) {
+            return Err(Refusal::NotAllowed);
+        }
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        if !rate.admits(peer.ip(), Instant::now()) {
+            let connects_per_minute_max = self.settings.connects_per_minute_max;
+            return Err(Refusal::TooOften { connects_per_minute_max });
+        }
+        drop(rate);
+        let connections_max = self.settings.connections_max;
+        let Some(tls) = &self.tls else {
+            let Some(place) = self.places.take(peer.ip(), Instant::now()) else {
+                return Err(Refusal::Full { connections_max });
+            };
+            return Ok(Arrival::Connection(Connection::new(stream, Peer::Address(peer)).with_place(place)));
+        };
+        let Ok(turn) = Arc::clone(&tls.turns).try_acquire_owned() else {
+            return Err(Refusal::HandshakesFull { handshakes_max: tls.material.settings().handshakes_max });
+        };
+        Ok(Arrival::Handshake(Handshake {
+            stream,
+            peer,
+            material: Arc::clone(&tls.material),
+            places: Arc::clone(&self.places),
+            connections_max,
+            _turn: turn,
+        }))
+    }
+}
+
+impl Secured {
+    fn load(settings: TlsListenSettings) -> Result<Self, TlsError> {
+        let turns = Arc::new(Semaphore::new(settings.handshakes_max.min(Semaphore::MAX_PERMITS)));
+        let material = Material::new(settings);
+        material.config()?;
+        Ok(Self { material: Arc::new(material), turns })
     }
 }
 
@@ -150,40 +260,68 @@ fn is_callers_own(error: &io::Error) -> bool {
     )
 }
 
-/// Dials once. The name is looked up each time, and each of its addresses tried.
-///
-/// # Errors
-/// The last address's refusal, a lookup that found nothing, or the time-out.
-pub async fn connect(settings: &TcpConnectSettings) -> io::Result<Connection> {
-    let attempt = async {
-        let mut last = None;
-        for address in tokio::net::lookup_host(&settings.address).await? {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    prepare(&stream)?;
-                    return Ok(Connection::new(Wire::Tcp(stream), Peer::Address(address)));
-                }
-                Err(error) => last = Some(error),
-            }
+/// What is needed to dial one analyzer.
+#[derive(Debug)]
+pub(crate) struct Dialler {
+    pub(crate) settings: TcpConnectSettings,
+    pub(crate) tls: Option<Arc<Material<TlsConnectSettings>>>,
+}
+
+impl Dialler {
+    pub(crate) fn new(settings: TcpConnectSettings) -> Self {
+        let tls = settings.tls.clone().map(|tls| Arc::new(Material::new(tls)));
+        Self { settings, tls }
+    }
+
+    /// Dials once. The name is looked up each time, and each of its addresses tried.
+    pub(crate) async fn dial(&self) -> io::Result<Connection> {
+        if let Some(material) = &self.tls {
+            material.config()?;
         }
-        Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
-    };
-    match tokio::time::timeout(settings.connect_timeout, attempt).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer to the connection attempt")),
+        let attempt = async {
+            let mut last = None;
+            for address in tokio::net::lookup_host(&self.settings.address).await? {
+                match TcpStream::connect(address).await {
+                    Ok(stream) => return Ok((stream, address)),
+                    Err(error) => last = Some(error),
+                }
+            }
+            Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+        };
+        let (stream, address) = match tokio::time::timeout(self.settings.connect_timeout, attempt).await {
+            Ok(result) => result?,
+            Err(_elapsed) => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer to the connection attempt"));
+            }
+        };
+        prepare(&stream, &self.settings.liveness)?;
+        let wire = match &self.tls {
+            None => Wire::Tcp(stream),
+            Some(material) => tls::connect(material, stream).await?.into(),
+        };
+        Ok(Connection::new(wire, Peer::Address(address)))
     }
 }
 
+/// Dials once.
+///
+/// # Errors
+/// The last address's refusal, a lookup that found nothing, the time-out, or what is wrong with TLS on
+/// either side.
+pub async fn connect(settings: &TcpConnectSettings) -> io::Result<Connection> {
+    Dialler::new(settings.clone()).dial().await
+}
+
 /// Acknowledgements are single bytes that must not wait for company, and analyzers are switched off at the wall.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+fn prepare(stream: &TcpStream, liveness: &Liveness) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_PROBES);
+        .with_time(liveness.keepalive_idle)
+        .with_interval(liveness.keepalive_interval)
+        .with_retries(liveness.keepalive_probes);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+    socket.set_tcp_user_timeout(Some(liveness.user_timeout))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
 
 use crate::pty::PseudoTerminal;
 use crate::serial::SerialWire;
@@ -15,6 +16,8 @@ use crate::serial::SerialWire;
 pub enum Wire {
     /// TCP.
     Tcp(TcpStream),
+    /// TLS over TCP, its handshake done.
+    Tls(Box<TlsStream<TcpStream>>),
     /// A serial port, or a pseudo-terminal's far end.
     Serial(SerialWire),
     /// A pseudo-terminal's near end.
@@ -28,6 +31,10 @@ macro_rules! each_wire {
         match $self.get_mut() {
             Wire::Tcp(stream) => {
                 let $wire = Pin::new(stream);
+                $call
+            }
+            Wire::Tls(stream) => {
+                let $wire = Pin::new(stream.as_mut());
                 $call
             }
             Wire::Serial(stream) => {
@@ -69,6 +76,12 @@ impl AsyncWrite for Wire {
 impl From<TcpStream> for Wire {
     fn from(stream: TcpStream) -> Self {
         Self::Tcp(stream)
+    }
+}
+
+impl From<TlsStream<TcpStream>> for Wire {
+    fn from(stream: TlsStream<TcpStream>) -> Self {
+        Self::Tls(Box::new(stream))
     }
 }
 

@@ -21,6 +21,7 @@ fn opener(path: &Path) -> Opener {
         factor: 1,
         max: Duration::from_millis(5),
         jitter_percent: 0,
+        after_misconfiguration: Duration::from_secs(300),
     };
     Opener::serial(port(path), Backoff::new(settings, 1))
 }

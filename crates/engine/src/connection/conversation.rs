@@ -24,6 +24,9 @@ pub(super) const READ_BYTES: usize = 4096;
 /// How long one write may take before the transport counts as gone.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long the goodbye to a transport may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What became of a unit.
 pub(super) type Committed = (Token, Result<Persisted, StoreError>);
 
@@ -186,6 +189,7 @@ async fn converse(
                     conversation.tell(Input::Bytes(&buffer[..count]));
                 }
                 Ok(Received::CharacterError(_)) => conversation.tell(Input::CharacterError),
+                Ok(Received::Replaced) => conversation.closing = Some(telemetry::REPLACED),
                 // A line that broke cannot be written either; the first reply finds out.
                 Ok(Received::Closed) | Err(_) => read_to_end = true,
             },
@@ -197,6 +201,7 @@ async fn converse(
             }
         }
     }
+    wire.close(CLOSE_TIMEOUT).await;
     open.reason = if drain_end.is_some() { "stop" } else { "closed" };
 }
 
