@@ -165,7 +165,9 @@ pub enum FaultKind {
     },
     /// The end byte of a block was followed by something else than CR.
     BlockEndMalformed,
-    /// A reply of MLLP release 2 on a release 1 line.
+    /// A message without block framing, which is skipped.
+    MessageUnframed,
+    /// A reply of MLLP release 2 that no block of ours waits for, as on a release 1 line.
     CommitReply,
     /// The check of a text is not that of its bytes, or is missing.
     CheckMismatch,
@@ -216,6 +218,7 @@ impl FaultKind {
             Self::UnitCutOff => "unit-cut-off",
             Self::UnitTooLong { .. } => "unit-too-long",
             Self::BlockEndMalformed => "block-end-malformed",
+            Self::MessageUnframed => "message-unframed",
             Self::CommitReply => "commit-reply",
             Self::CheckMismatch => "check-mismatch",
             Self::BytesSkipped { .. } => "bytes-skipped",
@@ -242,7 +245,7 @@ impl FaultKind {
             Self::Contention => "LIS01-A2 6.2.7.1",
             Self::FrameRefused { .. } | Self::UnexpectedReply { .. } => "LIS01-A2 6.5.1.2",
             Self::FrameUnanswered => "LIS01-A2 6.5.2.3",
-            Self::UnitRestarted | Self::BlockEndMalformed => "MLLP block format",
+            Self::UnitRestarted | Self::BlockEndMalformed | Self::MessageUnframed => "MLLP block format",
             Self::FrameStalled
             | Self::UnitStalled
             | Self::UnitCutOff
@@ -293,7 +296,8 @@ impl fmt::Display for FaultKind {
             Self::UnitCutOff => f.write_str("connection closed inside a block"),
             Self::UnitTooLong { limit } => write!(f, "block longer than {limit} bytes"),
             Self::BlockEndMalformed => f.write_str("end byte without CR"),
-            Self::CommitReply => f.write_str("reply of MLLP release 2"),
+            Self::MessageUnframed => f.write_str("message without block framing"),
+            Self::CommitReply => f.write_str("reply of MLLP release 2 to nothing"),
             Self::CheckMismatch => f.write_str("check does not match the text"),
             Self::BytesSkipped { count } => write!(f, "{count} bytes outside of any frame skipped"),
             Self::OtherProtocol(protocol) => f.write_str(protocol.code()),

@@ -35,7 +35,7 @@ pub use lis01::{
 pub use machine::{
     EndReason, ErrorMode, Event, Input, Link, LinkSettings, Machine, SendFailure, Token, UnitEnd,
 };
-pub use mllp::{Mllp, MllpSettings};
+pub use mllp::{Mllp, MllpSettings, Release};
 pub use tolerance::{Tolerance, Tolerances, UnknownTolerance};
 
 /// The control bytes of the dialects, by the names that the standards give them.

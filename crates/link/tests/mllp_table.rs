@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use labwire_link::{
-    ErrorMode, Event, Input, LinkSettings, Machine, MllpSettings, SendFailure, Tolerance, Tolerances,
+    ErrorMode, Event, Input, LinkSettings, Machine, MllpSettings, Release, SendFailure, Tolerance, Tolerances,
 };
 use labwire_testkit::{Bench, Judge, from_control_names};
 
@@ -165,8 +165,9 @@ fn a_close_between_blocks_is_no_event() {
 #[test]
 fn a_message_without_framing_is_junk_unless_it_is_tolerated() {
     let mut bench = bench();
-    bench.feed(&format!("{A}<FS><CR>")).feed(&block(B));
+    bench.feed(&format!("{A}<FS><CR>{A}<FS><CR>")).feed(&block(B));
     assert_eq!(bench.units(), [B]);
+    assert_eq!(bench.faults(), ["message-unframed", "bytes-skipped"], "the cause is named once");
 
     let tolerate = Tolerances::MLLP.with(Tolerance::UnframedMessage);
     for end in ["<FS><CR>", "<CR>"] {
@@ -325,4 +326,95 @@ fn the_encoder_refuses_what_would_break_the_framing() {
             failed(3, SendFailure::Empty),
         ]
     );
+}
+
+fn release_two() -> Bench {
+    Bench::new(LinkSettings::Mllp(MllpSettings { release: Release::Two, ..MllpSettings::default() }))
+}
+
+#[test]
+fn release_two_answers_a_block_once_its_content_is_stored() {
+    let mut bench = release_two();
+    bench.judge = Judge::Waits;
+    bench.feed(&(block(A) + &block(B)));
+    assert_eq!(bench.written(), "", "nothing is promised before the commit");
+    bench.accept();
+    assert_eq!(bench.written(), "<VT><ACK><FS><CR>");
+    bench.refuse();
+    assert_eq!(bench.written(), "<VT><NAK><FS><CR>");
+}
+
+#[test]
+fn release_two_answers_no_block_without_content_and_no_reply() {
+    let mut bench = release_two();
+    bench.feed("<VT><FS><CR><VT><ACK><FS><CR>");
+    assert_eq!(bench.written(), "");
+    assert_eq!(bench.faults(), ["commit-reply"]);
+}
+
+#[test]
+fn release_two_sends_the_next_block_when_the_one_before_is_stored() {
+    let mut bench = release_two();
+    for (id, message) in [(1, A), (2, B)] {
+        bench.handle(Input::Send { id, message: &from_control_names(message) });
+    }
+    assert_eq!(bench.written(), block(A));
+    bench.feed("<VT><ACK><FS><CR>");
+    assert_eq!(bench.written(), block(B));
+    assert_eq!(bench.events, [Event::Sent { id: 1 }]);
+    // A block of the other side is answered while ours waits.
+    bench.feed(&block(A));
+    assert_eq!(bench.written(), "<VT><ACK><FS><CR>");
+    bench.feed("<VT><ACK><FS><CR>");
+    assert_eq!(bench.events.last(), Some(&Event::Sent { id: 2 }));
+}
+
+#[test]
+fn release_two_sends_a_refused_block_twice_more_and_gives_it_back() {
+    let mut bench = release_two();
+    bench.handle(Input::Send { id: 1, message: &from_control_names(A) });
+    bench.handle(Input::Send { id: 2, message: &from_control_names(B) });
+    for _ in 0..2 {
+        bench.feed("<VT><NAK><FS><CR>");
+    }
+    assert_eq!(bench.written(), block(A).repeat(3));
+    bench.feed("<VT><NAK><FS><CR>");
+    assert_eq!(bench.written(), block(B), "what follows gets its own attempts");
+    let failed = Event::SendFailed { id: 1, reason: SendFailure::Refused };
+    assert!(bench.events.contains(&failed), "{:?}", bench.events);
+    assert_eq!(bench.faults(), ["frame-refused"; 3]);
+}
+
+#[test]
+fn release_two_sends_an_unanswered_block_again_after_its_time() {
+    let mut bench = release_two();
+    bench.handle(Input::Send { id: 1, message: &from_control_names(A) });
+    bench.wait(Duration::from_secs(29));
+    assert_eq!(bench.written(), block(A));
+    bench.wait(Duration::from_secs(61));
+    assert_eq!(bench.written(), block(A).repeat(2));
+    assert_eq!(bench.events.last(), Some(&Event::SendFailed { id: 1, reason: SendFailure::Unanswered }));
+    assert_eq!(bench.machine.poll_deadline(), None);
+}
+
+#[test]
+fn release_two_holds_a_bounded_queue_and_gives_it_back_with_the_line() {
+    let settings = MllpSettings { release: Release::Two, send_queue_max: 1, ..MllpSettings::default() };
+    let mut bench = Bench::new(LinkSettings::Mllp(settings));
+    for id in 1..=3 {
+        bench.handle(Input::Send { id, message: &from_control_names(A) });
+    }
+    assert_eq!(bench.events, [Event::SendFailed { id: 3, reason: SendFailure::QueueFull }]);
+    bench.handle(Input::Withdraw { id: 2 });
+    bench.handle(Input::Withdraw { id: 1 });
+    bench.handle(Input::Closed);
+    assert_eq!(
+        bench.events[1..],
+        [
+            Event::SendFailed { id: 2, reason: SendFailure::Withdrawn },
+            Event::SendFailed { id: 1, reason: SendFailure::ConnectionLost },
+        ]
+    );
+    bench.feed(&block(B));
+    assert_eq!(bench.units(), [B], "the next transport begins anew");
 }

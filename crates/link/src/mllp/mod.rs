@@ -1,21 +1,24 @@
-//! MLLP release 1: blocks between VT and FS CR, without length, check or number.
+//! MLLP: blocks between VT and FS CR, without length, check or number.
 //!
 //! The machine finds blocks and writes blocks. Replies are messages, so the owner makes them:
-//! accepting a block only lets the machine read on.
+//! accepting a block only lets the machine read on. In release 2 a block is also answered by one
+//! that holds ACK or NAK alone, which follows the owner's verdict.
 
+mod send;
 mod settings;
 
 use core::fmt;
 use core::mem;
 use core::time::Duration;
 
-pub use settings::MllpSettings;
+pub use settings::{MllpSettings, Release};
 
+use self::send::Sender;
 use crate::control::{ACK, CR, FS, LF, NAK, VT};
 use crate::intake::{self, Intake, Reader};
 use crate::output::Output;
 use crate::skipped::Skipped;
-use crate::{ErrorMode, Event, FaultKind, Input, Machine, Reply, SendFailure, Token, Tolerance, UnitEnd};
+use crate::{ErrorMode, Event, FaultKind, Input, Machine, Reply, Token, Tolerance, UnitEnd};
 
 /// How a message without framing begins.
 const HEADER: &[u8] = b"MSH";
@@ -46,11 +49,14 @@ pub struct Mllp {
     end_byte_in_text: bool,
     /// The block before was closed by silence; its CR may still come.
     late_cr: bool,
+    /// The run of bytes between blocks held a message without framing, which has been reported.
+    unframed: bool,
     /// How much of `HEADER` was read at the beginning of a line between blocks; `None` inside a
     /// line.
     header: Option<usize>,
     verdict: Option<Token>,
     tokens: u64,
+    sender: Sender,
     intake: Intake,
     skipped: Skipped,
     output: Output,
@@ -68,9 +74,11 @@ impl Mllp {
             start: 0,
             end_byte_in_text: false,
             late_cr: false,
+            unframed: false,
             header: Some(0),
             verdict: None,
             tokens: 0,
+            sender: Sender::default(),
             intake: Intake::default(),
             skipped: Skipped::default(),
             output: Output::default(),
@@ -95,10 +103,8 @@ impl Mllp {
             }
         } else if mem::take(&mut self.late_cr) && byte == CR {
             self.header = Some(0);
-        } else if self.settings.tolerates(Tolerance::UnframedMessage) {
-            self.hunt_header(now, at, byte);
         } else {
-            self.skip(now, at, byte);
+            self.hunt_header(now, at, byte);
         }
         1
     }
@@ -107,7 +113,13 @@ impl Mllp {
         match self.header {
             Some(read) if byte == HEADER[read] => {
                 self.header = Some(read + 1);
-                if read + 1 == HEADER.len() {
+                if read + 1 == HEADER.len() && !self.settings.tolerates(Tolerance::UnframedMessage) {
+                    if !mem::replace(&mut self.unframed, true) {
+                        let start = at + 1 - HEADER.len() as u64;
+                        self.output.fault(FaultKind::MessageUnframed, start, Reply::None);
+                    }
+                    self.skip_header(now, at + 1);
+                } else if read + 1 == HEADER.len() {
                     self.begin(at + 1 - HEADER.len() as u64, Place::Unframed);
                     self.text.extend_from_slice(HEADER);
                     self.deadline = Some(now + self.settings.unframed_idle);
@@ -143,6 +155,7 @@ impl Mllp {
         self.text.clear();
         self.end_byte_in_text = false;
         self.late_cr = false;
+        self.unframed = false;
         self.header = Some(0);
     }
 
@@ -185,11 +198,11 @@ impl Mllp {
         let tolerant = self.settings.tolerates(Tolerance::BlockEndWithoutCr);
         match byte {
             CR => {
-                self.complete();
+                self.complete(now);
                 1
             }
             LF | VT if tolerant => {
-                self.complete_without_cr();
+                self.complete_without_cr(now);
                 usize::from(byte == LF)
             }
             _ if self.settings.tolerates(Tolerance::BlockEndByteInText) && !matches!(byte, LF | VT) => {
@@ -217,30 +230,35 @@ impl Mllp {
             }
             FS => {
                 self.late_cr = true;
-                self.complete_unframed();
+                self.complete_unframed(now);
             }
-            CR if self.text.last() == Some(&CR) => self.complete_unframed(),
+            CR if self.text.last() == Some(&CR) => self.complete_unframed(now),
             _ => return self.collect(&[byte]),
         }
         1
     }
 
-    fn complete_unframed(&mut self) {
+    fn complete_unframed(&mut self, now: Duration) {
         self.output.tolerated(Tolerance::UnframedMessage);
-        self.complete();
+        self.complete(now);
     }
 
-    fn complete_without_cr(&mut self) {
+    fn complete_without_cr(&mut self, now: Duration) {
         self.output.tolerated(Tolerance::BlockEndWithoutCr);
-        self.complete();
+        self.complete(now);
     }
 
-    fn complete(&mut self) {
+    fn complete(&mut self, now: Duration) {
         self.place = Place::Hunt;
         self.deadline = None;
         match *self.text {
             [] => self.output.tolerated(Tolerance::EmptyBlock),
-            [ACK | NAK] => self.output.fault(FaultKind::CommitReply, self.start, Reply::None),
+            [byte @ (ACK | NAK)] => {
+                let reply = (self.start, byte == ACK);
+                if !self.sender.replied(&self.settings, now, reply, &mut self.output) {
+                    self.output.fault(FaultKind::CommitReply, self.start, Reply::None);
+                }
+            }
             _ => {
                 self.tokens += 1;
                 let token = Token(self.tokens);
@@ -263,47 +281,25 @@ impl Mllp {
     }
 
     fn expire(&mut self, now: Duration) {
+        self.sender.expire(&self.settings, now, self.intake.end(), &mut self.output);
         if self.deadline.take_if(|deadline| *deadline <= now).is_none() {
             return;
         }
         match self.place {
             Place::End if self.settings.tolerates(Tolerance::BlockEndWithoutCr) => {
                 self.late_cr = true;
-                self.complete_without_cr();
+                self.complete_without_cr(now);
             }
-            Place::Unframed => self.complete_unframed(),
+            Place::Unframed => self.complete_unframed(now),
             Place::Body | Place::End => self.break_off(FaultKind::UnitStalled),
             Place::Hunt | Place::Halted => {}
         }
     }
 
-    fn send(&mut self, id: u64, message: &[u8]) {
-        let event = match self.admit(message) {
-            Ok(()) => {
-                let transmit = &mut self.output.transmit;
-                transmit.push(VT);
-                transmit.extend_from_slice(message);
-                if message.last() != Some(&CR) {
-                    transmit.push(CR);
-                }
-                transmit.extend_from_slice(&[FS, CR]);
-                Event::Sent { id }
-            }
-            Err(reason) => Event::SendFailed { id, reason },
-        };
-        self.output.event(event);
-    }
-
-    fn admit(&self, message: &[u8]) -> Result<(), SendFailure> {
-        if message.is_empty() {
-            return Err(SendFailure::Empty);
-        }
-        if message.len() > self.settings.block_bytes_max {
-            return Err(SendFailure::TooLong);
-        }
-        match message.iter().position(|byte| matches!(*byte, VT | FS)) {
-            Some(at) => Err(SendFailure::RestrictedByte { byte: message[at], at }),
-            None => Ok(()),
+    /// Ends the wait for the owner's verdict. In release 2 it is told to the other side.
+    fn judged(&mut self, token: Token, stored: bool) {
+        if self.verdict.take_if(|open| *open == token).is_some() && self.settings.release == Release::Two {
+            send::reply(&mut self.output, stored);
         }
     }
 }
@@ -316,12 +312,14 @@ impl Machine for Mllp {
         match input {
             Input::Bytes(bytes) => self.intake.push(bytes),
             Input::CharacterError => self.intake.push_damaged(),
-            Input::Accept(token) | Input::Refuse(token) => {
-                self.verdict.take_if(|open| *open == token);
+            Input::Accept(token) => self.judged(token, true),
+            Input::Refuse(token) => self.judged(token, false),
+            Input::Send { id, message } => {
+                self.sender.send(&self.settings, now, (id, message), &mut self.output);
             }
-            Input::Send { id, message } => self.send(id, message),
+            Input::Withdraw { id } => self.sender.withdraw(id, &mut self.output),
             Input::Closed => self.intake.close(),
-            Input::Deadline | Input::Ready(_) | Input::Withdraw { .. } | Input::RequestLine => {}
+            Input::Deadline | Input::Ready(_) | Input::RequestLine => {}
         }
         intake::run(self, now);
         if self.intake.truncate(self.settings.backlog_bytes_max) {
@@ -340,7 +338,7 @@ impl Machine for Mllp {
     }
 
     fn poll_deadline(&self) -> Option<Duration> {
-        self.deadline
+        [self.deadline, self.sender.deadline()].into_iter().flatten().min()
     }
 
     fn accepts_input(&self) -> bool {
@@ -378,14 +376,18 @@ impl Reader for Mllp {
         self.skip_header(now, at);
         self.output.report(&mut self.skipped);
         match self.place {
-            Place::End if self.settings.tolerates(Tolerance::BlockEndWithoutCr) => self.complete_without_cr(),
-            Place::Unframed => self.complete_unframed(),
+            Place::End if self.settings.tolerates(Tolerance::BlockEndWithoutCr) => {
+                self.complete_without_cr(now);
+            }
+            Place::Unframed => self.complete_unframed(now),
             Place::Body | Place::End => self.break_off(FaultKind::UnitCutOff),
             Place::Hunt | Place::Halted => {}
         }
+        self.sender.abandon(&mut self.output);
         self.place = Place::Hunt;
         self.deadline = None;
         self.late_cr = false;
+        self.unframed = false;
         self.header = Some(0);
         self.skipped = Skipped::default();
     }

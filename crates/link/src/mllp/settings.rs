@@ -4,9 +4,22 @@ use core::time::Duration;
 
 use crate::{ErrorMode, Tolerance, Tolerances};
 
+/// Which release of the minimal lower layer a line speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Release {
+    /// Blocks alone; every reply is a message.
+    #[default]
+    One,
+    /// Each block with content is answered by a block that holds ACK when the content is stored and
+    /// NAK when it is not. A sender waits for it before its next block.
+    Two,
+}
+
 /// Settings of an MLLP line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MllpSettings {
+    /// Which release the line speaks.
+    pub release: Release,
     /// Only blocks that keep to the letter; `tolerate` is out of force.
     pub strict: bool,
     /// What to do when the stream cannot be followed any more.
@@ -25,11 +38,18 @@ pub struct MllpSettings {
     pub block_end_idle: Duration,
     /// Silence that ends a message without block framing, where that is tolerated.
     pub unframed_idle: Duration,
+    /// Release 2: how long the reply to a block may take before the block is sent again.
+    pub commit_timeout: Duration,
+    /// Release 2: how often a block is sent again after NAK or silence.
+    pub commit_retries_max: u8,
+    /// Release 2: how many messages may wait for the reply to the one before them.
+    pub send_queue_max: usize,
 }
 
 impl Default for MllpSettings {
     fn default() -> Self {
         Self {
+            release: Release::default(),
             strict: false,
             error_mode: ErrorMode::default(),
             tolerate: Tolerances::MLLP,
@@ -39,6 +59,9 @@ impl Default for MllpSettings {
             progress_timeout: Duration::from_secs(30),
             block_end_idle: Duration::from_millis(250),
             unframed_idle: Duration::from_secs(2),
+            commit_timeout: Duration::from_secs(30),
+            commit_retries_max: 2,
+            send_queue_max: 64,
         }
     }
 }
