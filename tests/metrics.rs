@@ -136,6 +136,8 @@ fn make_busy() -> Busy {
     assert_eq!(line.sends_segments(&[&header("1"), "PID|1||77", order, observation]), "AA");
     line.say(b"noise between blocks");
     assert_eq!(line.sends_segments(&[&header("2"), "OBX|1|NM|GLU||5.5|mmol/L||N|||F"]), "AA");
+    let unknown_event = header("3").replace("R01", "R99");
+    assert_eq!(line.sends_segments(&[&unknown_event, order, observation]), "AR");
     line.hangs_up();
 
     reaches(&site, "labwire_sink_refused_messages_total{sink=\"lis\",code=\"refused-by-sink\"}", 1.0);
@@ -206,7 +208,8 @@ fn what_happened_is_what_is_counted() {
     for (series, expected) in [
         ("labwire_messages_received_total{connection=\"frames\",kind=\"results\"}", 4.0),
         ("labwire_messages_received_total{connection=\"frames\",kind=\"query\"}", 1.0),
-        ("labwire_messages_received_total{connection=\"blocks\",kind=\"results\"}", 3.0),
+        ("labwire_messages_received_total{connection=\"blocks\",kind=\"results\"}", 4.0),
+        ("labwire_messages_answered_negatively_total{connection=\"blocks\",code=\"201\"}", 1.0),
         ("labwire_messages_duplicate_total{connection=\"frames\"}", 1.0),
         ("labwire_messages_duplicate_total{connection=\"blocks\"}", 1.0),
         ("labwire_messages_incomplete_total{connection=\"frames\"}", 1.0),
@@ -236,7 +239,7 @@ fn a_prometheus_scrapes_the_daemon_and_finds_its_counters() {
 
     eventually("the target to be up", || (asked(listen, "up")? == "1").then_some(()));
     let messages = "sum(labwire_messages_received_total)";
-    eventually("the counter to be found", || (asked(listen, messages)? == "8").then_some(()));
+    eventually("the counter to be found", || (asked(listen, messages)? == "9").then_some(()));
     let quantile = "histogram_quantile(0.99,sum(labwire_acknowledge_seconds_bucket)by(le))<10";
     eventually("the histogram to be one", || asked(listen, quantile));
     let lint = "process_start_time_seconds<time()";

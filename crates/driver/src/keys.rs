@@ -75,6 +75,11 @@ pub(crate) static PROFILE: Table = Table::new(
         Key::required("analyzer", Shape::Table(&ANALYZER), "Which analyzer this is."),
         Key::optional("link", Shape::Table(&LINK), "The lower layer."),
         Key::optional(
+            "acknowledge",
+            Shape::Table(&ACKNOWLEDGE),
+            "`hl7` and `law`: what the analyzer hears for its messages, where it is not what the standard says.",
+        ),
+        Key::optional(
             "identify",
             CONDITION,
             "How the analyzer is recognised on an unknown line or in a file. All must match the first record of that name; in a text profile the one key is `text`, matched against the whole message.",
@@ -172,6 +177,12 @@ static LINK: Table = Table::new(
         )
         .default("close on TCP, resync on a serial line"),
         Key::optional(
+            "release",
+            Shape::IntegerOneOf(&[1, 2]),
+            "`mllp`: release of the lower layer. In 2, each block is answered by a block of ACK or NAK alone before its reply.",
+        )
+        .default("1"),
+        Key::optional(
             "send_text_bytes_max",
             Shape::Integer { min: 1, max: 64_000 },
             "`lis01`: longest text of a frame that is sent.",
@@ -212,6 +223,70 @@ static LINK: Table = Table::new(
         .default("false"),
     ],
 );
+
+static ACKNOWLEDGE: Table = Table::new(
+    "acknowledge",
+    "What the analyzer hears for its HL7 messages. A reply follows the commit that it speaks of.",
+    &[
+        Key::optional(
+            "mode",
+            Shape::OneOf(&["auto", "original", "enhanced", "commit", "none"]),
+            "Which replies a message gets: those that MSH-15 and MSH-16 ask for, where a value that table 0155 does not have counts as none; one application reply; an accept and an application reply; the accept reply alone; none.",
+        )
+        .default("\"auto\""),
+        Key::optional(
+            "type",
+            Shape::OneOf(&["code", "event", "structure"]),
+            "MSH-9 of a reply: `ACK`, `ACK^R01` or `ACK^R01^ACK`.",
+        )
+        .default("as the version in MSH-12 has it"),
+        Key::optional("text", Shape::Text, "MSA-3 of a positive reply, for analyzers that look for it."),
+        Key::optional("condition", Shape::Text, "MSA-6 of a positive reply, for analyzers that look for it."),
+        Key::optional(
+            "echo",
+            Shape::ListOf(&ECHO),
+            "Fields of the message's header that the reply repeats. MSH-21 is repeated always.",
+        ),
+        Key::optional(
+            "batch",
+            Shape::OneOf(&["batch", "blocks"]),
+            "How the messages of a batch in one block are answered: by a batch of replies, or each in a block of its own.",
+        )
+        .default("\"batch\""),
+        Key::optional(
+            "when_not_stored",
+            Shape::OneOf(&["asked", "silence", "error"]),
+            "What a message that could not be stored is answered with: CE where MSH-15 asks for it and else silence; silence; CE or AE, for an analyzer that repeats after it. After silence the connection is closed.",
+        )
+        .default("\"asked\""),
+        Key::optional(
+            "without_control_id",
+            Shape::OneOf(&["error", "reject"]),
+            "How a message without MSH-10 is answered, which no reply can name: AE or AR. What it holds is held.",
+        )
+        .default("\"error\""),
+        Key::optional(
+            "accept",
+            TEXTS,
+            "Message types accepted beside those that the standard has for results and for the analyzer's state: `ORU^W01`, or `ORU` for every event. Another type is answered AR.",
+        ),
+        Key::optional("unanswered", TEXTS, "Message types that get no reply, written likewise."),
+        Key::optional(
+            "reject",
+            Shape::ListOf(&REJECT),
+            "What is answered AR, though the message is kept: training and debugging (MSH-11 `T`, `D`), a version that no standard has (MSH-12; with `strict` always).",
+        ),
+        Key::optional(
+            "sequence_numbers",
+            Shape::Bool,
+            "Follows the sequence number protocol: MSH-13 counts messages, MSA-4 says which is expected.",
+        )
+        .default("false"),
+    ],
+);
+
+static ECHO: Shape = Shape::OneOf(&["MSH-10", "MSH-16"]);
+static REJECT: Shape = Shape::OneOf(&["processing-id", "version"]);
 
 static MESSAGE: Table = Table::new(
     "message",

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acknowledge;
 mod checks;
 mod codes;
 mod compile;
@@ -22,6 +23,7 @@ mod plan;
 mod units;
 mod version;
 
+pub use acknowledge::{Acknowledge, NotStored, ReplyMode, Unnamed};
 pub use compose::{Part, Recipe, TextShape};
 pub use document::{json_schema, overview_markdown, reference_markdown};
 pub use library::{Compiled, Identified, Library, Report};

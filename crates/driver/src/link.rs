@@ -1,7 +1,8 @@
 //! `[link]`: the lower layer of a profile, as settings of the link machines.
 
 use labwire_link::{
-    DelimitedSettings, ErrorMode, Link, Lis01Settings, MllpSettings, Packing, Role, TextReply, Tolerances,
+    DelimitedSettings, ErrorMode, Link, Lis01Settings, MllpSettings, Packing, Release, Role, TextReply,
+    Tolerances,
 };
 
 use crate::plan::{Plan, Protocol};
@@ -54,6 +55,8 @@ pub struct LinkSettings {
     pub dialect: Dialect,
     /// Whether the standard's state tables are followed to the letter.
     pub strict: bool,
+    /// MLLP: release of the lower layer.
+    pub release: Release,
     /// What the profile says about errors that the protocol cannot recover from; `None` leaves it
     /// to the transport.
     pub error_mode: Option<ErrorMode>,
@@ -83,6 +86,7 @@ impl LinkSettings {
         Self {
             dialect,
             strict: false,
+            release: Release::default(),
             error_mode: None,
             receive_bytes_max: None,
             send_text_bytes_max: None,
@@ -138,6 +142,7 @@ impl Plan {
             Dialect::Mllp => {
                 let base = MllpSettings::default();
                 labwire_link::LinkSettings::Mllp(MllpSettings {
+                    release: link.release,
                     strict,
                     error_mode,
                     tolerate: with(base.tolerate),

@@ -7,6 +7,7 @@ use labwire_message::{Charset, Path, Syntax};
 use labwire_model::ObservationStatus;
 use regex::Regex;
 
+use crate::acknowledge::Acknowledge;
 use crate::link::LinkSettings;
 use crate::place::{Condition, Filter, Rule, Selector};
 
@@ -120,6 +121,8 @@ pub struct Plan {
     pub notes: Option<String>,
     /// The lower layer.
     pub link: LinkSettings,
+    /// What the analyzer hears for its HL7 messages.
+    pub acknowledge: Acknowledge,
     /// The captures that prove the profile.
     pub checks: Vec<Check>,
     /// Whether the profile is a generic one, under which every observation is held.

@@ -405,3 +405,13 @@ fn a_generic_profile_takes_the_standard_s_places() {
     assert_eq!((o.ucum.as_deref(), o.reference_range.as_deref()), (Some("g/dL"), Some("12-16")));
     assert_eq!(o.observed_at.as_deref(), Some("2026-03-02T08:15:00+02:00"));
 }
+
+#[test]
+fn a_type_that_the_profile_accepts_carries_results() {
+    let msh = MSH.replace("ORU^R01", "MDM^T02");
+    let segments = [msh.as_str(), "PID|1||PAT7", "OBR|1||S1|PANEL", "OBX|1|NM|WBC||7||||||F"];
+    let decoded = decode(&example(), &message(&segments));
+    assert_eq!(code(&decoded.outcomes[0]), "message-kind");
+    let accepting = plan(&profile("hl7", &format!("[acknowledge]\naccept = [\"MDM^T02\"]\n{RULES}")));
+    assert_eq!(code(&decode(&accepting, &message(&segments)).outcomes[0]), "deliver");
+}

@@ -113,6 +113,8 @@ pub(crate) struct Shared {
     origin: Instant,
     next_transmission: AtomicU64,
     unsettled: Mutex<Remembered>,
+    /// The sequence number accepted last, for analyzers that count their messages; 0 for none.
+    sequence: AtomicU64,
     left: Left,
     pub(crate) open: AtomicUsize,
     pub(crate) recorder: Option<Recorder>,
@@ -138,6 +140,7 @@ impl Shared {
             // A whole number of sessions: control ids are made of it and are not given twice.
             next_transmission: AtomicU64::new(next_transmission.next_multiple_of(TRANSMISSIONS_PER_SESSION)),
             unsettled: Mutex::new(Remembered::default()),
+            sequence: AtomicU64::new(0),
             left: Left::default(),
             open: AtomicUsize::new(0),
             recorder,
@@ -163,6 +166,12 @@ impl Shared {
         *serial += 1;
         messages.push(Unsettled { transmission, raw, last, serial: *serial });
         true
+    }
+
+    /// Keeps the sequence number accepted last for the sessions to come. The spool keeps it over
+    /// restarts, in the message that carries it.
+    pub(crate) fn note_sequence(&self, last: Option<u64>) {
+        self.sequence.store(last.unwrap_or(0), Ordering::Relaxed);
     }
 
     fn settle(&self, resolved: &[u64], completed: bool) {
@@ -201,7 +210,7 @@ impl Shared {
 
     /// A session in the neutral state.
     fn session(&self, transmissions: &Range<u64>) -> Session {
-        Session::new(labwire_session::Settings {
+        let mut session = Session::new(labwire_session::Settings {
             plan: Arc::clone(&self.settings.plan),
             strict: self.settings.strict,
             transport: if self.settings.on_serial { ErrorMode::Resync } else { ErrorMode::Close },
@@ -209,7 +218,12 @@ impl Shared {
             first_transmission: transmissions.start,
             control_id_prefix: format!("{:X}-", transmissions.start / TRANSMISSIONS_PER_SESSION),
             message_bytes_max: self.limits.message_bytes_max,
-        })
+        });
+        match self.sequence.load(Ordering::Relaxed) {
+            0 => {}
+            last => session.resume_sequence(last),
+        }
+        session
     }
 
     /// Keeps what was received of a message that broke off.

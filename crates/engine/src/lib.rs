@@ -24,7 +24,10 @@ use std::time::Instant;
 use core::time::Duration;
 
 use labwire_route::LIS;
-use labwire_store::{Options, Reader, Spool, SpoolHandle, Stamp, Status, StoreError, StoreState};
+use labwire_session::sequence_number;
+use labwire_store::{
+    MessageFilter, Options, Reader, Spool, SpoolHandle, Stamp, Status, StoreError, StoreState,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -224,9 +227,31 @@ fn share(
             let last = !incomplete.followed && !incomplete.expired;
             one.remember(incomplete.transmission, incomplete.raw, last);
         }
+        if connection.plan.acknowledge.sequence_numbers {
+            one.note_sequence(last_sequence(&connection.name, reader)?);
+        }
         shared.push(Arc::new(one));
     }
     Ok(shared)
+}
+
+/// Messages looked through for the sequence number accepted last; those that start the link have none.
+const NUMBERED_MESSAGES_MAX: usize = 32;
+
+/// The sequence number accepted last on a connection: that of the last message that carries one.
+fn last_sequence(connection: &str, reader: &Reader) -> Result<Option<u64>, StartError> {
+    let filter = MessageFilter {
+        connection: Some(connection.to_owned()),
+        messages_max: NUMBERED_MESSAGES_MAX,
+        ..MessageFilter::default()
+    };
+    for summary in reader.messages(&filter)?.into_iter().rev() {
+        let number = reader.message(summary.id)?.and_then(|message| sequence_number(&message.raw));
+        if number.is_some() {
+            return Ok(number);
+        }
+    }
+    Ok(None)
 }
 
 /// Receptions that were under way when the daemon last ended are incomplete messages.

@@ -101,6 +101,11 @@ pub const METRICS: &[Metric] = &[
     ),
     Metric::counter(name::DIAGNOSTICS, &["connection", "code"], "Findings about message content, by code."),
     Metric::counter(name::QUERIES, CONNECTION, "Host queries that got no answer."),
+    Metric::counter(
+        name::NEGATIVE,
+        &["connection", "code"],
+        "HL7 messages that were stored and answered AE, AR, CE or CR, by code of table 0357.",
+    ),
     Metric::gauge(name::UP, CONNECTION, "Open transports of the connection."),
     Metric::counter(name::OPENED, CONNECTION, "Transports opened."),
     Metric::counter(

@@ -25,6 +25,7 @@ pub(crate) const FAULTS: &str = "labwire_link_faults_total";
 pub(crate) const TOLERANCES: &str = "labwire_link_tolerances_used_total";
 pub(crate) const REFUSED: &str = "labwire_units_refused_total";
 pub(crate) const QUERIES: &str = "labwire_queries_unanswered_total";
+pub(crate) const NEGATIVE: &str = "labwire_messages_answered_negatively_total";
 pub(crate) const UP: &str = "labwire_connection_up";
 pub(crate) const OPENED: &str = "labwire_connection_opened_total";
 pub(crate) const REJECTED: &str = "labwire_connection_rejected_total";
@@ -344,6 +345,18 @@ pub(crate) fn link_tolerance(connection: &str, tolerance: Tolerance) {
 pub(crate) fn query_unanswered(connection: &str) {
     counter!(QUERIES, "connection" => owned(connection)).increment(1);
     info!(event = "query_unanswered", connection);
+}
+
+/// A message was stored and answered AE, AR, CE or CR with this code of table 0357.
+pub(crate) fn message_refused(connection: &str, code: u16) {
+    counter!(NEGATIVE, "connection" => owned(connection), "code" => code.to_string()).increment(1);
+    info!(event = "message_answered_negatively", connection, code);
+}
+
+/// Something about a sender that no single message shows.
+pub(crate) fn sender_finding(connection: &str, code: &'static str) {
+    counter!(DIAGNOSTICS, "connection" => owned(connection), "code" => code).increment(1);
+    debug!(event = "sender_finding", connection, code);
 }
 
 /// Why a conversation is cut off that did not end in time.

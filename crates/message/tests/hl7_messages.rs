@@ -78,7 +78,9 @@ fn reply(request: &[u8], code: AckCode, fields: &AckFields<'_>) -> Vec<u8> {
 const FIELDS: AckFields<'_> = AckFields {
     control_id: "r1",
     time: "20260102030406+0000",
+    message_type: None,
     text: None,
+    expected_sequence: None,
     condition: None,
     error: None,
     echo_msh_10: false,
@@ -308,4 +310,32 @@ fn the_header_is_read_raw() {
         assert_eq!(header.field(40), b"");
     });
     with(b"PID|1\r", |view| assert!(Header::new(view.record(0).unwrap()).is_none()));
+}
+
+#[test]
+fn an_error_is_said_in_msa_3_and_msa_6_where_err_has_no_words() {
+    let error =
+        AckError { code: 207, severity: Severity::Error, location: None, text: Some("send it again") };
+    let fields = AckFields { text: Some("accepted"), condition: Some("0"), error: Some(error), ..FIELDS };
+    let old = reply(request("2.3.1", "ORU^R01").as_bytes(), AckCode::Ae, &fields);
+    let msa = "\rMSA|AE|I\\T\\d {7} |send it again|||207^Application internal error^HL70357\r";
+    assert!(String::from_utf8_lossy(&old).contains(msa), "{}", String::from_utf8_lossy(&old));
+}
+
+#[test]
+fn a_batch_is_answered_by_a_batch_that_names_it() {
+    let batch = "BHS|^~\\&|an|lab|host|fac|20260101||||b 1\rMSH|^~\\&|an|lab|host|fac|||ORU^R01|1|P|2.3.1\r";
+    with(batch.as_bytes(), |view| {
+        let (bhs, msh) = (view.record(0).unwrap(), view.record(1).unwrap());
+        let answer =
+            hl7::acknowledge_batch(&bhs, "r1", "20260102", &[b"MSH|1\r".to_vec(), b"MSH|2\r".to_vec()]);
+        assert_eq!(
+            String::from_utf8_lossy(&answer),
+            "BHS|^~\\&|host|fac|an|lab|20260102||||r1|b 1\rMSH|1\rMSH|2\rBTS|2\r"
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&hl7::batch_as_message(&bhs, Some(&msh))),
+            "MSH|^~\\&|an|lab|host|fac|20260101|||b 1|P|2.3.1"
+        );
+    });
 }

@@ -94,6 +94,24 @@ pub enum Note {
     Tolerated(Tolerance),
     /// A host query that gets no answer yet.
     UnansweredQuery,
+    /// A message was stored and answered negatively, with this code of table 0357.
+    Refused(u16),
+    /// A batch does not hold the messages that its trailer counts.
+    BatchMiscounted {
+        /// The messages that it counts (BTS-1).
+        declared: usize,
+        /// The messages that came.
+        received: usize,
+    },
+    /// A message was not accepted: its sequence number (MSH-13) is not the one that has to come.
+    SequenceGap {
+        /// The number that has to come.
+        expected: u64,
+        /// The number that came.
+        received: u64,
+    },
+    /// A control id came again over another content: the sender's counter began anew.
+    ControlIdReused,
     /// A message of ours was acknowledged by the analyzer.
     Sent(u64),
     /// A message of ours could not be sent.

@@ -13,12 +13,16 @@
 #![forbid(unsafe_code)]
 
 mod acknowledge;
+mod block;
 mod effect;
 mod guard;
 mod reception;
 mod resume;
+mod sequence;
 mod session;
+mod types;
 
 pub use effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
 pub use reception::RecoveredFrame;
+pub use sequence::sequence_number;
 pub use session::{Input, MESSAGE_TOO_LONG, Now, Session, Settings};

@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 use labwire_driver::{Context, Plan, Protocol};
 use labwire_link::{self as link, FaultKind, Link, Machine as _, UnitEnd};
 use labwire_message::lis02::Resumption;
-use labwire_message::{Index, Syntax, hl7};
 use labwire_model::{DecodedMessage, MessageKind};
 
 use crate::acknowledge::{ControlIds, Replies};
+use crate::block::{Names, Standing};
 use crate::effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
 use crate::guard;
 use crate::reception::{Mark, MessageEnd, Reception, RecoveredFrame, Unsettled, hold_incomplete, join};
@@ -73,14 +73,18 @@ pub struct Settings {
 
 /// A unit that waits for its commit.
 #[derive(Debug)]
-struct Pending {
-    token: Token,
-    link_token: link::Token,
-    mark: Option<Mark>,
-    taken: usize,
-    completed: bool,
-    settled: Vec<u64>,
-    replies: Replies,
+pub(crate) struct Pending {
+    pub(crate) token: Token,
+    pub(crate) link_token: link::Token,
+    pub(crate) mark: Option<Mark>,
+    pub(crate) taken: usize,
+    pub(crate) completed: bool,
+    pub(crate) settled: Vec<u64>,
+    pub(crate) replies: Replies,
+    /// Where an HL7 conversation stands once the unit is durable.
+    pub(crate) standing: Option<Standing>,
+    /// Control ids of the unit's messages with their content, as hashes.
+    pub(crate) names: Vec<(u64, u64)>,
 }
 
 /// One analyzer conversation. Mutate with [`handle`](Self::handle), [`persisted`](Self::persisted)
@@ -88,18 +92,22 @@ struct Pending {
 /// [`poll_effect`](Self::poll_effect), then wait for input or [`poll_deadline`](Self::poll_deadline).
 #[derive(Debug)]
 pub struct Session {
-    settings: Settings,
-    link: Link,
-    reception: Reception,
+    pub(crate) settings: Settings,
+    pub(crate) link: Link,
+    pub(crate) reception: Reception,
+    pub(crate) standing: Standing,
+    pub(crate) names: Names,
     unsettled: Vec<Unsettled>,
     pending: Option<Pending>,
     effects: VecDeque<Effect>,
-    control_ids: ControlIds,
+    pub(crate) control_ids: ControlIds,
     next_token: u64,
     open: bool,
     units_in_session: u64,
     /// A message was completed and answered in the session that is open.
     answered_in_session: bool,
+    /// The transport is gone, and nothing was received since.
+    closed: bool,
 }
 
 impl Session {
@@ -119,6 +127,9 @@ impl Session {
             open: false,
             units_in_session: 0,
             answered_in_session: false,
+            closed: false,
+            standing: Standing::default(),
+            names: Names::default(),
             settings,
         }
     }
@@ -155,7 +166,19 @@ impl Session {
         Incomplete { transmission, raw, decoded }
     }
 
-    fn decode(&self, raw: &[u8]) -> DecodedMessage {
+    /// Tells of the sequence number accepted last on this connection, where the profile follows the
+    /// sequence number protocol.
+    pub fn resume_sequence(&mut self, last: u64) {
+        self.standing.sequence = Some(last);
+    }
+
+    /// The sequence number accepted last.
+    #[must_use]
+    pub fn sequence(&self) -> Option<u64> {
+        self.standing.sequence
+    }
+
+    pub(crate) fn decode(&self, raw: &[u8]) -> DecodedMessage {
         let plan = &self.settings.plan;
         let context = Context { zone: &self.settings.zone };
         guard::decoded(raw, |raw| match self.settings.strict.unwrap_or(plan.link.strict) {
@@ -166,6 +189,11 @@ impl Session {
 
     /// Takes what happened.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.closed = match input {
+            Input::Closed => true,
+            Input::Bytes(_) => false,
+            _ => self.closed,
+        };
         let input = match input {
             Input::Bytes(bytes) => link::Input::Bytes(bytes),
             Input::CharacterError => link::Input::CharacterError,
@@ -175,11 +203,26 @@ impl Session {
         };
         self.link.handle(now.monotonic, input);
         self.take_link_events(now);
+        self.give_up_fragments(now);
+    }
+
+    /// Keeps the fragments of a message whose rest will not come: the transport is gone, or the next
+    /// one took too long.
+    fn give_up_fragments(&mut self, now: Now) {
+        let Some(deadline) = self.standing.deadline() else { return };
+        if self.pending.is_none() && (self.closed || deadline <= now.monotonic) {
+            self.standing.forget_fragment();
+            self.end_reception();
+        }
     }
 
     /// The unit is durable: the analyzer gets its positive reply.
     pub fn persisted(&mut self, now: Now, token: Token) {
         let Some(pending) = self.pending.take_if(|pending| pending.token == token) else { return };
+        if let Some(standing) = pending.standing {
+            self.standing = standing;
+        }
+        self.names.remember(pending.names);
         if pending.completed {
             self.answered_in_session = true;
             self.reception.settle(pending.taken);
@@ -189,8 +232,12 @@ impl Session {
             }
         }
         self.link.handle(now.monotonic, link::Input::Accept(pending.link_token));
-        self.reply(now, pending.replies);
+        self.reply(now, &pending.replies);
+        if let Some(reason) = pending.replies.closes() {
+            self.effects.push_back(Effect::Close(reason));
+        }
         self.take_link_events(now);
+        self.give_up_fragments(now);
     }
 
     /// The unit could not be made durable, or not in time: the analyzer gets a negative reply, or
@@ -201,10 +248,15 @@ impl Session {
         }
         let Some(pending) = self.forget_pending() else { return };
         self.link.handle(now.monotonic, link::Input::Refuse(pending.link_token));
-        if pending.replies.is_hl7() {
+        // NAK of a line of release 2 makes the sender repeat, as some replies do; silence on an open
+        // stream does not.
+        let repeats = self.settings.plan.link.release == link::Release::Two
+            || self.reply_failure(now, &pending.replies);
+        if pending.replies.is_hl7() && !repeats {
             self.effects.push_back(Effect::Close("the message could not be stored"));
         }
         self.take_link_events(now);
+        self.give_up_fragments(now);
     }
 
     /// A unit that is not acknowledged leaves no trace.
@@ -216,13 +268,9 @@ impl Session {
         Some(pending)
     }
 
-    fn reply(&mut self, now: Now, replies: Replies) {
-        let close = replies.closes();
-        for payload in replies.build(&mut self.control_ids, now.wall, &self.settings.zone) {
-            self.link.handle(now.monotonic, link::Input::Send { id: REPLY, message: &payload });
-        }
-        if let Some(reason) = close {
-            self.effects.push_back(Effect::Close(reason));
+    pub(crate) fn send_replies(&mut self, now: Now, replies: &[Vec<u8>]) {
+        for message in replies {
+            self.link.handle(now.monotonic, link::Input::Send { id: REPLY, message });
         }
     }
 
@@ -241,7 +289,8 @@ impl Session {
     /// When to call with [`Input::Deadline`], on the monotonic clock.
     #[must_use]
     pub fn poll_deadline(&self) -> Option<Duration> {
-        self.link.poll_deadline()
+        let fragment = self.standing.deadline().filter(|_| self.pending.is_none());
+        [self.link.poll_deadline(), fragment].into_iter().flatten().min()
     }
 
     /// Whether more bytes may be given: not while a commit is waited for and bytes are kept back.
@@ -305,12 +354,12 @@ impl Session {
         }
     }
 
-    fn note(&mut self, note: Note) {
+    pub(crate) fn note(&mut self, note: Note) {
         self.effects.push_back(Effect::Note(note));
     }
 
     /// Keeps what was received of a message that did not complete.
-    fn end_reception(&mut self) {
+    pub(crate) fn end_reception(&mut self) {
         if self.reception.is_empty() {
             return;
         }
@@ -343,11 +392,12 @@ impl Session {
         let token = Token(self.next_token);
         self.next_token += 1;
         let frame = Frame { number, ends_chain, bytes };
-        let (pending, persist) = match self.settings.plan.protocol {
-            Protocol::Lis02 => self.take_records(token, link_token, frame),
-            Protocol::Hl7 | Protocol::Law => self.take_block(token, link_token, frame),
-            Protocol::Text => self.take_text(token, link_token, frame),
+        let taken = match self.settings.plan.protocol {
+            Protocol::Lis02 => Some(self.take_records(token, link_token, frame)),
+            Protocol::Hl7 | Protocol::Law => self.take_block(now, token, link_token, frame),
+            Protocol::Text => Some(self.take_text(token, link_token, frame)),
         };
+        let Some((pending, persist)) = taken else { return };
         self.pending = Some(pending);
         self.effects.push_back(Effect::Persist(Box::new(persist)));
         let queries = self.unanswered_queries();
@@ -404,6 +454,8 @@ impl Session {
             completed,
             settled,
             replies: Replies::none(),
+            standing: None,
+            names: Vec::new(),
         };
         (pending, Persist { token, transmission, frame, completes, carry })
     }
@@ -447,33 +499,6 @@ impl Session {
         Message { raw, decoded, resolves: None, previous_reply_received: false }
     }
 
-    fn take_block(&mut self, token: Token, link_token: link::Token, frame: Frame) -> (Pending, Persist) {
-        let mut completes = Vec::new();
-        let mut replies = Replies::hl7();
-        let mut index = Index::new();
-        let view = index.scan(Syntax::Hl7, &frame.bytes);
-        let parts = hl7::messages(&view).messages;
-        if !parts.iter().any(|part| part.has_header) {
-            replies.unreadable();
-        }
-        for part in parts {
-            let raw = frame.bytes[view.part(part.records).extent()].to_vec();
-            let mut decoded = self.decode(&raw);
-            replies.answer(&raw, &mut decoded);
-            completes.push(Message { raw, decoded, resolves: None, previous_reply_received: false });
-        }
-        if completes.is_empty() {
-            let decoded = self.decode(&frame.bytes);
-            completes.push(Message {
-                raw: frame.bytes.clone(),
-                decoded,
-                resolves: None,
-                previous_reply_received: false,
-            });
-        }
-        self.whole(token, link_token, frame, completes, replies)
-    }
-
     fn take_text(&mut self, token: Token, link_token: link::Token, frame: Frame) -> (Pending, Persist) {
         let decoded = self.decode(&frame.bytes);
         let completes = vec![Message {
@@ -486,7 +511,7 @@ impl Session {
     }
 
     /// A unit that is a whole number of messages.
-    fn whole(
+    pub(crate) fn whole(
         &mut self,
         token: Token,
         link_token: link::Token,
@@ -503,6 +528,8 @@ impl Session {
             completed: true,
             settled: Vec::new(),
             replies,
+            standing: None,
+            names: Vec::new(),
         };
         (pending, Persist { token, transmission, frame, completes, carry: None })
     }

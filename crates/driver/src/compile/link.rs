@@ -1,6 +1,6 @@
 //! `[link]`: the dialect must carry the protocol, and every key must mean something to it.
 
-use labwire_link::{ErrorMode, Packing, TextReply, Tolerance, Tolerances};
+use labwire_link::{ErrorMode, Packing, Release, TextReply, Tolerance, Tolerances};
 use labwire_schema::{Problem, suggest};
 
 use crate::checks::named_bytes;
@@ -36,6 +36,10 @@ impl Compiler<'_> {
         LinkSettings {
             dialect,
             strict: root.bool("link.strict").unwrap_or(false),
+            release: match root.integer("link.release") {
+                Some(2) => Release::Two,
+                _ => Release::One,
+            },
             error_mode: root.text("link.error_mode").and_then(|word| match word {
                 "close" => Some(ErrorMode::Close),
                 "resync" => Some(ErrorMode::Resync),
@@ -60,6 +64,7 @@ impl Compiler<'_> {
 
     fn link_keys_fit(&mut self, dialect: Dialect) {
         for (key, needs) in [
+            ("release", Dialect::Mllp),
             ("send_text_bytes_max", Dialect::Lis01),
             ("packing", Dialect::Lis01),
             ("start", Dialect::Delimited),

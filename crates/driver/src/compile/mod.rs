@@ -1,6 +1,7 @@
 //! From the effective key tree to a [`Plan`], with everything that no single key can tell: places
 //! that do not fit the protocol, rules that never match, units that are no UCUM.
 
+mod acknowledge;
 mod link;
 mod places;
 mod table;
@@ -83,6 +84,7 @@ impl<'a> Compiler<'a> {
             sources: root.texts("analyzer.sources").map(str::to_owned).collect(),
             notes: root.text("analyzer.notes").map(str::to_owned),
             link: self.link(),
+            acknowledge: self.acknowledge(),
             checks: self.checks(),
             no_profile,
             tests,

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use labwire_message::{Record, View, hl7::Header};
 use labwire_model::{DecodedMessage, Diagnostic, MessageKind, Query};
 
+use crate::acknowledge::Acknowledge;
 use crate::decode::message::{Facts, begin, control_id, identity, says, says_when};
 use crate::decode::observe::{Standing, observe};
 use crate::decode::scope::{DELETE, Gaps, Reading, Records, owned};
@@ -145,8 +146,11 @@ impl<'v> Walk<'_, 'v> {
         let processing = "MSH-11.1".parse().ok().map(Place::Path);
         self.facts = Facts::of(self.plan, &self.records, processing.as_ref());
         // Orders, admissions and queries carry OBX that are no results of an analyzer.
-        let carries_results = Header::new(record)
-            .is_none_or(|header| matches!(header.message_code(), b"" | b"ORU" | b"OUL" | b"ORF"));
+        let accepted = &self.plan.acknowledge.accept;
+        let carries_results = Header::new(record).is_none_or(|header| {
+            matches!(header.message_code(), b"" | b"ORU" | b"OUL" | b"ORF")
+                || Acknowledge::lists(accepted, header.message_code(), header.trigger_event())
+        });
         self.facts.unlisted |= self.facts.use_.is_none() && !carries_results;
         if self.message.control_id.is_none() {
             self.message.control_id = control_id(self.plan, record, 10, &self.records);

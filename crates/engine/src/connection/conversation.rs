@@ -262,6 +262,7 @@ impl Conversation {
                     self.shared.nudge.look();
                 }
                 self.session.persisted(now, token);
+                self.shared.note_sequence(self.session.sequence());
             }
             Err(error) => {
                 telemetry::unit_refused(name, error.code());
@@ -339,6 +340,10 @@ impl Conversation {
                 telemetry::query_unanswered(name);
                 self.queries += 1;
             }
+            Note::Refused(code) => telemetry::message_refused(name, *code),
+            Note::BatchMiscounted { .. } => telemetry::sender_finding(name, "batch-miscounted"),
+            Note::SequenceGap { .. } => telemetry::sender_finding(name, "sequence-gap"),
+            Note::ControlIdReused => telemetry::sender_finding(name, "control-id-reused"),
             Note::Sent(_) | Note::SendFailed(_) => {}
         }
     }

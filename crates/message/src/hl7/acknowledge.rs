@@ -100,6 +100,17 @@ pub struct AckError<'a> {
     pub text: Option<&'a str>,
 }
 
+/// How much of MSH-9 a reply fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckType {
+    /// `ACK`.
+    Code,
+    /// `ACK^R01`, with the event of the request.
+    Event,
+    /// `ACK^R01^ACK`.
+    Structure,
+}
+
 /// What the request does not say and the reply needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AckFields<'a> {
@@ -107,11 +118,16 @@ pub struct AckFields<'a> {
     pub control_id: &'a str,
     /// MSH-7 of the reply, `YYYYMMDDHHMMSS±HHMM`.
     pub time: &'a str,
-    /// MSA-3, for versions that have it (until 2.6).
+    /// How much of MSH-9 is filled; `None`: `ACK` before 2.3.1, `ACK^R01` in 2.3.1 and where the version
+    /// is unknown, `ACK^R01^ACK` from 2.4 on.
+    pub message_type: Option<AckType>,
+    /// MSA-3, for versions that have it (until 2.6). An error's own text goes before it.
     pub text: Option<&'a str>,
-    /// MSA-6, for analyzers that want `0` there (until 2.6).
+    /// MSA-4: the sequence number that is acknowledged, or the one that is expected.
+    pub expected_sequence: Option<&'a str>,
+    /// MSA-6, for analyzers that want `0` there (until 2.6). An error's own code goes before it.
     pub condition: Option<&'a str>,
-    /// The ERR segment.
+    /// The ERR segment; until 2.4 also in MSA-3 and MSA-6.
     pub error: Option<AckError<'a>>,
     /// Repeat MSH-10 of the request as MSH-10 of the reply, for analyzers that look for it there.
     pub echo_msh_10: bool,
@@ -142,7 +158,7 @@ pub fn acknowledge(msh: &Record<'_>, code: AckCode, fields: &AckFields<'_>) -> V
     let mut header = RecordBuilder::new(Syntax::Hl7, MSH, *delimiters);
     header.raw(3, field(5)).raw(4, field(6)).raw(5, field(3)).raw(6, field(4));
     header.text(7, fields.time.as_bytes());
-    header.raw(9, &reply_type(request, version));
+    header.raw(9, &reply_type(request, fields.message_type.unwrap_or_else(|| usual_type(version))));
     match fields.echo_msh_10 {
         true => header.raw(10, field(10)),
         false => header.text(10, &text(fields.control_id)),
@@ -160,13 +176,25 @@ pub fn acknowledge(msh: &Record<'_>, code: AckCode, fields: &AckFields<'_>) -> V
 
     let mut answer = RecordBuilder::new(Syntax::Hl7, MSA, *delimiters);
     answer.raw(1, code.as_str().as_bytes()).raw(2, field(10));
-    if version.is_none_or(|version| version < Version(2, 7, 0)) {
-        if let Some(said) = fields.text {
-            answer.text(3, &text(said));
+    let has_text = version.is_none_or(|version| version < Version(2, 7, 0));
+    // Where ERR has no place for words, a sender looks for them here.
+    let speaks_here = !is_redesigned(version);
+    let error_text = fields.error.and_then(|error| error.text).filter(|_| speaks_here);
+    if let Some(said) = error_text.or(fields.text).filter(|_| has_text) {
+        answer.text(3, &text(said));
+    }
+    if let Some(number) = fields.expected_sequence {
+        answer.text(4, number.as_bytes());
+    }
+    match (&fields.error, fields.condition) {
+        (Some(error), _) if speaks_here => {
+            answer.component(6, 1, error.code.to_string().as_bytes());
+            answer.component(6, 2, error_name(error.code)).component(6, 3, b"HL70357");
         }
-        if let Some(condition) = fields.condition {
+        (_, Some(condition)) if has_text => {
             answer.text(6, &text(condition));
         }
+        _ => {}
     }
 
     let mut reply = header.finish();
@@ -189,23 +217,36 @@ fn reply_charset(request: Option<Header<'_>>) -> Charset {
     }
 }
 
-/// MSH-9: `ACK` before 2.3.1, `ACK^R01` in 2.3.1 and where the version is unknown, `ACK^R01^ACK` from
-/// 2.4 on. Without an event to repeat it is `ACK` alone.
-fn reply_type(request: Option<Header<'_>>, version: Option<Version>) -> Vec<u8> {
+/// How much of MSH-9 a version's acknowledgements fill.
+fn usual_type(version: Option<Version>) -> AckType {
+    match version {
+        Some(version) if version < Version(2, 3, 1) => AckType::Code,
+        Some(version) if version >= Version(2, 4, 0) => AckType::Structure,
+        _ => AckType::Event,
+    }
+}
+
+/// MSH-9. Without an event to repeat it is `ACK` alone.
+fn reply_type(request: Option<Header<'_>>, wanted: AckType) -> Vec<u8> {
     let mut reply = b"ACK".to_vec();
     let Some(header) = request else { return reply };
     let event = header.trigger_event();
     let Some(component) = header.record().delimiters().component else { return reply };
-    if event.is_empty() || version.is_some_and(|version| version < Version(2, 3, 1)) {
+    if event.is_empty() || wanted == AckType::Code {
         return reply;
     }
     reply.push(component);
     reply.extend_from_slice(event);
-    if version.is_some_and(|version| version >= Version(2, 4, 0)) {
+    if wanted == AckType::Structure {
         reply.push(component);
         reply.extend_from_slice(b"ACK");
     }
     reply
+}
+
+/// From 2.5 on ERR is a segment with places for location, code, severity and words.
+fn is_redesigned(version: Option<Version>) -> bool {
+    version.is_some_and(|version| version >= Version(2, 5, 0))
 }
 
 /// ERR: one composite field until 2.4, a segment of its own shape from 2.5 on.
@@ -218,7 +259,7 @@ fn error_segment(
     let mut segment = RecordBuilder::new(Syntax::Hl7, ERR, *delimiters);
     let code = error.code.to_string();
     let name = error_name(error.code);
-    let is_redesigned = version.is_some_and(|version| version >= Version(2, 5, 0));
+    let is_redesigned = is_redesigned(version);
     let location_field = if is_redesigned { 2 } else { 1 };
     if let Some(location) = &error.location {
         segment.component(location_field, 1, location.segment.as_bytes());

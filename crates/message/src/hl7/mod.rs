@@ -1,11 +1,13 @@
 //! HL7 v2: the header's fields, messages in a file, acknowledgements.
 
 mod acknowledge;
+mod batch;
 mod header;
 mod messages;
 mod policy;
 
-pub use acknowledge::{AckCode, AckError, AckFields, Location, Severity, acknowledge};
+pub use acknowledge::{AckCode, AckError, AckFields, AckType, Location, Severity, acknowledge};
+pub use batch::{acknowledge_batch, batch_as_message};
 pub use header::{Header, Version};
 pub use messages::messages;
 pub use policy::{AckMode, AckPlan, Outcome, When, ack_policy};
