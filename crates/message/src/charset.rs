@@ -1,8 +1,14 @@
-//! Character sets, applied last: after the cuts and after the escape sequences.
+//! Character sets, applied last: after the cuts and after the escape sequences. Where a byte that looks
+//! like a delimiter may be part of a character, [`transcode`] comes first instead.
+
+mod transcode;
+mod transliterate;
 
 use std::borrow::Cow;
 
 use encoding_rs::Encoding;
+
+pub use transcode::{raw_offsets, shown, transcode};
 
 /// How the bytes of a text are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -67,6 +73,8 @@ pub enum Charset {
     Big5,
     /// KS X 1001, Korean.
     EucKr,
+    /// UTF-16, the low byte first.
+    Utf16Le,
 }
 
 /// The names under which a profile and HL7 messages know the sets: profile name, set, further
@@ -101,7 +109,23 @@ const NAMES: &[(&str, Charset, &[&str])] = &[
     ("gb18030", Charset::Gb18030, &["gb180302000", "gb2312", "gbk", "cp936"]),
     ("big5", Charset::Big5, &["cp950"]),
     ("euc-kr", Charset::EucKr, &["euckr", "ksx1001", "cp949"]),
+    ("utf-16le", Charset::Utf16Le, &["utf16", "utf16le", "unicodeutf16"]),
 ];
+
+/// A text has a character that the character set does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unencodable {
+    /// Where the character stands in the text, in bytes.
+    pub at: usize,
+}
+
+impl core::fmt::Display for Unencodable {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "the character at byte {} is not in the character set", self.at)
+    }
+}
+
+impl core::error::Error for Unencodable {}
 
 impl Charset {
     /// The set of a name as a profile writes it, `utf-8`, `latin-1`, `cp1252`.
@@ -132,17 +156,22 @@ impl Charset {
         NAMES.iter().map(|(name, ..)| *name)
     }
 
-    /// Whether a byte that looks like a delimiter can be the second half of a character. Such
-    /// messages are turned into UTF-8 as a whole before they are scanned.
+    /// Whether a byte that looks like a delimiter can be part of another character. Such messages are
+    /// turned into UTF-8 as a whole before they are scanned.
     #[must_use]
     pub const fn hides_delimiters(self) -> bool {
-        matches!(self, Self::ShiftJis | Self::Gb18030 | Self::Big5 | Self::Iso2022Jp)
+        matches!(self, Self::ShiftJis | Self::Gb18030 | Self::Big5 | Self::Iso2022Jp | Self::Utf16Le)
+    }
+
+    /// Whether a byte below 0x80 is always the ASCII character.
+    const fn keeps_ascii(self) -> bool {
+        !matches!(self, Self::Iso2022Jp | Self::Utf16Le)
     }
 
     /// The text, and whether any byte could not be decoded; such bytes become U+FFFD.
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> (Cow<'_, str>, bool) {
-        if bytes.is_ascii() && self != Self::Iso2022Jp {
+        if bytes.is_ascii() && self.keeps_ascii() {
             return (String::from_utf8_lossy(bytes), false);
         }
         match (self, self.encoding()) {
@@ -165,9 +194,58 @@ impl Charset {
         }
     }
 
+    /// Where the first byte stands that belongs to no character of the set.
+    #[must_use]
+    pub fn first_malformed(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Utf8 => core::str::from_utf8(bytes).err().map(|error| error.valid_up_to()),
+            Self::Ascii => bytes.iter().position(|byte| !byte.is_ascii()),
+            // Every byte is a character of these, of the latter in the reading of the web.
+            Self::Latin1 | Self::Utf8OrCp1252 | Self::Cp1252 => None,
+            _ if bytes.is_ascii() && self.keeps_ascii() => None,
+            _ => transcode::first_malformed(self, bytes),
+        }
+    }
+
+    /// The bytes of a text.
+    ///
+    /// # Errors
+    /// [`Unencodable`] names the first character that the set does not have.
+    pub fn encode_exactly(self, text: &str) -> Result<Cow<'_, [u8]>, Unencodable> {
+        let lacking = text.char_indices().find(|(_, character)| !self.has(*character));
+        match lacking {
+            Some((at, _)) => Err(Unencodable { at }),
+            None => Ok(self.encode(text).0),
+        }
+    }
+
+    /// The bytes of a text, with characters that the set does not have replaced by what a reader takes
+    /// for them (`µ` by `u`, `é` by `e`), else by `?`; and whether any had to be.
+    #[must_use]
+    pub fn encode_readably(self, text: &str) -> (Cow<'_, [u8]>, bool) {
+        if text.chars().all(|character| self.has(character)) {
+            return (self.encode(text).0, false);
+        }
+        let mut replaced = String::with_capacity(text.len());
+        for character in text.chars() {
+            match transliterate::plain(character) {
+                Some(plain) if !self.has(character) => replaced.push_str(plain),
+                _ => replaced.push(character),
+            }
+        }
+        (Cow::Owned(self.encode(&replaced).0.into_owned()), true)
+    }
+
+    fn has(self, character: char) -> bool {
+        matches!(self, Self::Utf8 | Self::Utf8OrCp1252) || self.encode_character(character).is_some()
+    }
+
     /// The bytes of a text, and whether any character could not be said; such characters become `?`.
     #[must_use]
     pub fn encode(self, text: &str) -> (Cow<'_, [u8]>, bool) {
+        if self == Self::Utf16Le {
+            return (Cow::Owned(text.encode_utf16().flat_map(u16::to_le_bytes).collect()), false);
+        }
         if text.is_ascii() {
             return (Cow::Borrowed(text.as_bytes()), false);
         }
@@ -189,6 +267,11 @@ impl Charset {
     }
 
     fn encode_character(self, character: char) -> Option<Vec<u8>> {
+        if self == Self::Utf16Le {
+            return Some(
+                character.encode_utf16(&mut [0; 2]).iter().flat_map(|unit| unit.to_le_bytes()).collect(),
+            );
+        }
         if character.is_ascii() {
             return u8::try_from(character).ok().map(|byte| vec![byte]);
         }
@@ -231,6 +314,7 @@ impl Charset {
             Self::Gb18030 => encoding_rs::GB18030,
             Self::Big5 => encoding_rs::BIG5,
             Self::EucKr => encoding_rs::EUC_KR,
+            Self::Utf16Le => encoding_rs::UTF_16LE,
         })
     }
 }

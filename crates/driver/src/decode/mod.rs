@@ -8,11 +8,9 @@ mod scope;
 mod strict;
 pub(crate) mod text;
 
-use std::borrow::Cow;
-
 use labwire_message::hl7::Header;
-use labwire_message::{Charset, Index, Syntax};
-use labwire_model::DecodedMessage;
+use labwire_message::{Charset, Index, Syntax, charset};
+use labwire_model::{DecodedMessage, Diagnostic};
 
 use crate::decode::scope::Reading;
 use crate::plan::{Context, Plan, Protocol};
@@ -28,27 +26,74 @@ impl Plan {
     /// concerns are held.
     #[must_use]
     pub fn decode_strictly(&self, bytes: &[u8], context: &Context<'_>) -> DecodedMessage {
-        let mut message = self.decode(bytes, context);
-        if self.protocol == Protocol::Lis02 {
-            strict::review(&Index::new().scan(Syntax::Lis02, bytes), &mut message);
-        }
-        message
+        self.read(&mut Index::new(), bytes, context, true)
     }
 
     /// As [`Plan::decode`], with an index that is used again and again.
     #[must_use]
     pub fn decode_with(&self, index: &mut Index, bytes: &[u8], context: &Context<'_>) -> DecodedMessage {
-        let Some(syntax) = self.protocol.syntax() else { return text::decode(self, bytes, context) };
-        let charset = self.rules.charset.or_else(|| declared(syntax, index, bytes)).unwrap_or_default();
+        self.read(index, bytes, context, false)
+    }
+
+    fn read(&self, index: &mut Index, raw: &[u8], context: &Context<'_>, strict: bool) -> DecodedMessage {
+        let Some(syntax) = self.protocol.syntax() else { return text::decode(self, raw, context) };
+        let charset = self.charset_of(syntax, index, raw);
         let transcoded = charset.hides_delimiters();
-        let utf8 = if transcoded { charset.decode(bytes).0 } else { Cow::Borrowed("") };
-        let (bytes, charset) = if transcoded { (utf8.as_bytes(), Charset::Utf8) } else { (bytes, charset) };
-        let reading = Reading { charset, transcoded };
+        let text = if transcoded { charset::transcode(charset, raw) } else { String::new() };
+        let bytes = if transcoded { text.as_bytes() } else { raw };
+        let reading = Reading { charset: if transcoded { Charset::Utf8 } else { charset }, transcoded };
         let view = index.scan(syntax, bytes);
-        match self.protocol {
+        let mut message = match self.protocol {
             Protocol::Lis02 => lis02::decode(self, &view, reading, context),
             _ => hl7::decode(self, &view, reading, context),
+        };
+        if strict && syntax == Syntax::Lis02 {
+            strict::review(&view, &mut message);
         }
+        let malformed = charset.first_malformed(raw);
+        // While positions are still those of what was cut.
+        let record = malformed.map(|place| {
+            let starts = view.records().map(|record| record.offset());
+            if transcoded {
+                let mut starts: Vec<usize> = starts.collect();
+                charset::raw_offsets(charset, raw, &mut starts);
+                starts.iter().filter(|start| **start <= place).count()
+            } else {
+                starts.filter(|start| *start <= place).count()
+            }
+        });
+        if transcoded {
+            lead_back(charset, raw, &mut message.diagnostics);
+        }
+        if let (Some(place), Some(record)) = (malformed, record) {
+            let reason = "bytes from here on belong to no character of the message's character set; \
+                          they are kept as sent and shown as U+FFFD";
+            message.diagnostics.push(Diagnostic::new("undecodable-bytes", place, record, "", reason));
+        }
+        message
+    }
+
+    /// The profile's character set, else the one that the message declares or plainly shows.
+    fn charset_of(&self, syntax: Syntax, index: &mut Index, raw: &[u8]) -> Charset {
+        let shows = || is_utf_16(raw).then_some(Charset::Utf16Le);
+        self.rules.charset.or_else(shows).or_else(|| declared(syntax, index, raw)).unwrap_or_default()
+    }
+}
+
+/// Whether a header or a byte order mark stands at the beginning in two bytes a character. No message of
+/// one byte a character has a NUL there.
+const fn is_utf_16(raw: &[u8]) -> bool {
+    matches!(raw, [0xFF, 0xFE, ..] | [b'M', 0, b'S', 0, b'H', 0, ..] | [b'H' | b'h', 0, _, 0, ..])
+}
+
+/// Positions of the text back into positions of the bytes that were sent.
+fn lead_back(charset: Charset, raw: &[u8], diagnostics: &mut [Diagnostic]) {
+    let mut order: Vec<usize> = (0..diagnostics.len()).collect();
+    order.sort_by_key(|place| diagnostics[*place].position.byte);
+    let mut offsets: Vec<usize> = order.iter().map(|place| diagnostics[*place].position.byte).collect();
+    charset::raw_offsets(charset, raw, &mut offsets);
+    for (place, offset) in order.into_iter().zip(offsets) {
+        diagnostics[place].position.byte = offset;
     }
 }
 

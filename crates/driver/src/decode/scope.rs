@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use labwire_message::{Charset, Name, Path, Record, Syntax, View};
+use labwire_message::{Charset, Name, Path, Record, Syntax, View, charset};
 
 use crate::place::{Place, Scope, Text};
 
@@ -11,7 +11,7 @@ use crate::place::{Place, Scope, Text};
 pub(crate) struct Reading {
     pub(crate) charset: Charset,
     /// The whole message was turned into UTF-8 before it was cut, because its own character set
-    /// hides delimiters; what could not be decoded is U+FFFD by now.
+    /// hides delimiters; what could not be decoded is a private-use character by now.
     pub(crate) transcoded: bool,
 }
 
@@ -67,8 +67,8 @@ impl<'v> Records<'v> {
             let (text, damaged) = charset.decode(raw);
             (text, damaged, false)
         };
-        let damaged = damaged || (transcoded && text.contains(char::REPLACEMENT_CHARACTER));
-        Text { text, damaged, odd_escape }
+        let (text, malformed) = if transcoded { charset::shown(text) } else { (text, false) };
+        Text { text, damaged: damaged || malformed, odd_escape }
     }
 }
 
