@@ -1,6 +1,7 @@
 //! All profiles: those in the binary, and those of a site laid over them key by key.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use labwire_schema::{Entry, Problem, Source, Tree, Value, has_errors, read_overlay, suggest};
 
@@ -50,6 +51,8 @@ pub struct Identified {
 #[derive(Clone, Debug, Default)]
 pub struct Library {
     layers: BTreeMap<String, Vec<Source>>,
+    /// Every profile that compiles, once somebody asks who sent a message.
+    plans: OnceLock<Vec<Plan>>,
 }
 
 impl Library {
@@ -75,6 +78,7 @@ impl Library {
         for (id, source) in files {
             self.layers.entry(id).or_default().push(source);
         }
+        self.plans = OnceLock::new();
         self
     }
 
@@ -107,13 +111,13 @@ impl Library {
     /// stands behind every other: it says how the message is built, not who sent it.
     #[must_use]
     pub fn identify(&self, bytes: &[u8]) -> Vec<Identified> {
-        let mut found: Vec<(bool, Identified)> = self
-            .layers
-            .keys()
-            .filter_map(|id| {
-                let plan = self.compile(id)?.plan?;
+        let plans =
+            self.plans.get_or_init(|| self.layers.keys().filter_map(|id| self.compile(id)?.plan).collect());
+        let mut found: Vec<(bool, Identified)> = plans
+            .iter()
+            .filter_map(|plan| {
                 let why = plan.identifies(bytes)?;
-                Some((plan.no_profile, Identified { id: id.clone(), why }))
+                Some((plan.no_profile, Identified { id: plan.id.clone(), why }))
             })
             .collect();
         found.sort_by(|(a_generic, a), (b_generic, b)| {
