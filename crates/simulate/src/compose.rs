@@ -237,7 +237,10 @@ impl Composer {
             rows.iter().take(1).for_each(|row| row.fill(order));
         });
         for row in &rows {
-            builder.record(b'R', |result| row.fill(result));
+            builder.record(b'R', |result| {
+                common.fill(result);
+                row.fill(result);
+            });
         }
         builder.terminator(b"N");
         Some(builder.finish())
