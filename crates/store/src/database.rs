@@ -258,6 +258,13 @@ pub(crate) fn open_for_writing(path: &Path, options: &Options) -> Result<Connect
     Ok(connection)
 }
 
+/// The row of the newest message; 0 where there is none.
+pub(crate) fn last_message(connection: &Connection) -> Result<i64, StoreError> {
+    connection
+        .query_row("SELECT coalesce(max(id), 0) FROM message", [], |row| row.get(0))
+        .map_err(|error| opening(&error))
+}
+
 /// Every sink that the spool keeps accounts for, also one that the site has no more.
 pub(crate) fn known_sinks(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let json: String = connection

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::StoreError;
 use crate::incomplete;
 use crate::record::{Filed, FrameRecord, Fresh, MessageId, MessageRecord, Persist, Persisted, Stamp, Tally};
-use crate::seal::{identity, signed};
+use crate::seal::{identity, signed, unsigned};
 use crate::standing::RowState;
 use crate::transaction::{Hold, Refusal, Transaction, json_numbers, message_id, numbers_of};
 
@@ -155,26 +155,62 @@ fn identity_of(persist: &Persist, message: &MessageRecord) -> Vec<u8> {
     identity(&persist.connection, message.decoded.control_id.as_deref(), &message.decoded.identity)
 }
 
+/// Messages of a connection that a restart may lie behind whatever the wall clock says: an analyzer sends
+/// again what it had no reply to, and that is among its last.
+const RECENT_MESSAGES: i64 = 16;
+
 /// A stored message that a new one is identical to.
 struct Match {
     row: i64,
     /// The message that it is itself a duplicate of, or itself.
     first: i64,
+    /// By the clocks it is older than the window, but one of them may have been set.
+    is_doubtful: bool,
 }
 
-/// The newest result message of the window with this identity.
-fn find_match(transaction: &Transaction<'_>, identity: &[u8], at: Stamp) -> rusqlite::Result<Option<Match>> {
-    let window = i64::try_from(transaction.options.duplicate_window.as_millis()).unwrap_or(i64::MAX);
-    transaction
+/// The newest result message with this identity, unless it is older than the window.
+///
+/// Its age is what the monotonic clock says, which nobody sets. That clock begins anew with each run of
+/// the daemon; over a restart the wall clock is asked, and not believed about the last messages.
+fn find_match(
+    transaction: &Transaction<'_>,
+    connection: &str,
+    identity: &[u8],
+    at: Stamp,
+) -> rusqlite::Result<Option<Match>> {
+    let found: Option<(i64, i64, Stamp, i64)> = transaction
         .sql
         .prepare_cached(
-            "SELECT id, CASE state WHEN 'duplicate' THEN coalesce(duplicate_of, id) ELSE id END FROM message
-             WHERE identity = ?1 AND kind = 'results' AND wall_ms >= ?2 ORDER BY id DESC LIMIT 1",
+            "SELECT id, CASE state WHEN 'duplicate' THEN coalesce(duplicate_of, id) ELSE id END,
+               monotonic_ns, wall_ms, sequence FROM message
+             WHERE identity = ?1 AND kind = 'results' ORDER BY id DESC LIMIT 1",
         )?
-        .query_row(params![identity, at.wall_ms.saturating_sub(window)], |row| {
-            Ok(Match { row: row.get(0)?, first: row.get(1)? })
+        .query_row([identity], |row| {
+            let stamp = Stamp { monotonic_ns: unsigned(row.get(2)?), wall_ms: row.get(3)? };
+            Ok((row.get(0)?, row.get(1)?, stamp, row.get(4)?))
         })
-        .optional()
+        .optional()?;
+    let Some((row, first, received, sequence)) = found else { return Ok(None) };
+    let window = transaction.options.duplicate_window;
+    let of_this_run = row > transaction.rows_before;
+    let is_within = if of_this_run {
+        u128::from(at.monotonic_ns.saturating_sub(received.monotonic_ns)) <= window.as_nanos()
+    } else {
+        at.wall_ms.saturating_sub(received.wall_ms) <= i64::try_from(window.as_millis()).unwrap_or(i64::MAX)
+    };
+    if is_within {
+        return Ok(Some(Match { row, first, is_doubtful: false }));
+    }
+    if of_this_run {
+        return Ok(None);
+    }
+    let since: i64 = transaction
+        .sql
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM message WHERE connection = ?1 AND sequence > ?2 LIMIT ?3)",
+        )?
+        .query_row(params![connection, sequence, RECENT_MESSAGES], |row| row.get(0))?;
+    Ok((since < RECENT_MESSAGES).then_some(Match { row, first, is_doubtful: true }))
 }
 
 /// Whether the analyzer went on after `earlier`, which proves that it has our reply: any other
@@ -210,16 +246,20 @@ fn decide(
     if message.decoded.kind != MessageKind::Results {
         return Ok(Verdict::Fresh);
     }
-    let Some(found) = find_match(transaction, identity, persist.frame.at)? else { return Ok(Verdict::Fresh) };
+    let connection = persist.connection.as_str();
+    let Some(found) = find_match(transaction, connection, identity, persist.frame.at)? else {
+        return Ok(Verdict::Fresh);
+    };
     if message.decoded.distinguishable {
         return Ok(Verdict::Duplicate(found.first));
     }
     // Two in one unit were acknowledged together: the second is no answer to a lost reply.
-    let reply_received = message.previous_reply_received
+    let reply_received = found.is_doubtful
+        || message.previous_reply_received
         || same_unit.contains(&found.row)
         || was_followed(
             transaction,
-            &persist.connection,
+            connection,
             found.row,
             message.resolves.map(|resolves| resolves.transmission),
         )?;

@@ -28,7 +28,8 @@ pub struct Options {
     pub tenant: String,
     /// Every sink of the site: the ledger keeps an account for each.
     pub sinks: Vec<String>,
-    /// How long an identical message counts as a duplicate.
+    /// How long an identical message counts as a duplicate, by a clock that nobody sets; over a restart
+    /// by the wall clock, but for the last messages of the connection.
     pub duplicate_window: Duration,
     /// How often an idle writer proves with a small commit that it can commit; a spool that is
     /// latched or full is tried again after a tenth of it.
@@ -108,6 +109,8 @@ type Observer = Box<dyn Fn(&StoreState) + Send>;
 pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) options: Options,
+    /// The last row that an earlier run of the daemon gave a message.
+    pub(crate) rows_before: i64,
     /// The file that was opened, as the kernel knows it.
     pub(crate) file: Option<(u64, u64)>,
     pub(crate) lock: Arc<Lock>,
@@ -169,7 +172,9 @@ impl Spool {
         let lock = Arc::new(Lock::take(&path)?);
         let database = database::open_for_writing(&path, &options)?;
         options.sinks = database::adopt_sinks(&database, &options.sinks)?;
+        let rows_before = database::last_message(&database)?;
         let shared = Arc::new(Shared {
+            rows_before,
             file: writer::identity_of(&path),
             path,
             options,

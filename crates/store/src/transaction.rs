@@ -55,6 +55,8 @@ impl Refusal {
 pub(crate) struct Transaction<'c> {
     pub(crate) sql: &'c Connection,
     pub(crate) options: &'c Options,
+    /// The last row that an earlier run of the daemon gave a message.
+    pub(crate) rows_before: i64,
 }
 
 impl Transaction<'_> {

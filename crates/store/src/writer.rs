@@ -270,6 +270,10 @@ impl Writer<'_> {
         }
     }
 
+    fn transaction<'c>(&'c self, sql: &'c Connection) -> Transaction<'c> {
+        Transaction { sql, options: &self.shared.options, rows_before: self.shared.rows_before }
+    }
+
     /// Applies the batch and commits it. Every job ends up in `answers`, whatever the result.
     fn transact(
         &self,
@@ -278,7 +282,7 @@ impl Writer<'_> {
         carries_data: bool,
         answers: &mut Vec<Answer>,
     ) -> Result<(), (Severity, StoreError)> {
-        let transaction = Transaction { sql: database, options: &self.shared.options };
+        let transaction = self.transaction(database);
         let mut failure = execute(database, "BEGIN IMMEDIATE").err();
         for mut job in batch {
             let Some(run) = job.run.take() else { continue };
@@ -412,7 +416,7 @@ impl Writer<'_> {
         let full = self.shared.state() == StoreState::Full;
         let work = || -> Result<(), (Severity, StoreError)> {
             execute(&database, "BEGIN IMMEDIATE")?;
-            let transaction = Transaction { sql: &database, options: &self.shared.options };
+            let transaction = self.transaction(&database);
             let written = if full { transaction.probe() } else { transaction.mark_self_check() };
             written.map_err(|refusal| (refusal.severity(), refusal.into_error()))?;
             self.shared.faults.check(Place::BeforeCommit)?;

@@ -116,8 +116,9 @@ impl Bench {
     }
 }
 
+/// A moment at which both clocks agree.
 pub(super) fn at(wall_ms: i64) -> Stamp {
-    Stamp { monotonic_ns: 0, wall_ms }
+    Stamp { monotonic_ns: u64::try_from(wall_ms).unwrap_or(0) * 1_000_000, wall_ms }
 }
 
 pub(super) fn decision() -> Decision {

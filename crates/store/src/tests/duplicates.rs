@@ -67,6 +67,54 @@ fn the_window_ends() {
     assert_eq!(bench.file(sent(3, 15, -1)).fresh, Fresh::Fresh, "a moment after seven days from the last");
 }
 
+/// Persists the message at a moment of both clocks, in days.
+fn sent_at(bench: &Bench, transmission: u64, decoded: DecodedMessage, monotonic: i64, wall: i64) -> Fresh {
+    let mut persist = whole(transmission, message(decoded));
+    let monotonic_ns = at(monotonic * DAY_MS).monotonic_ns;
+    persist.frame.at = Stamp { monotonic_ns, wall_ms: wall * DAY_MS };
+    bench.file(persist).fresh
+}
+
+#[test]
+fn a_wall_clock_that_is_set_forward_files_no_repeat() {
+    let bench = Bench::new();
+    let one = || results("one", &[Deliver]);
+    assert_eq!(sent_at(&bench, 1, one(), 0, 0), Fresh::Fresh);
+    assert!(matches!(sent_at(&bench, 2, one(), 0, 20_000), Fresh::Repeat(_)));
+    bench.balance();
+}
+
+#[test]
+fn a_wall_clock_that_is_set_back_makes_the_window_no_longer() {
+    let bench = Bench::new();
+    let one = || indistinct("one");
+    assert_eq!(sent_at(&bench, 1, one(), 0, 100), Fresh::Fresh);
+    assert_eq!(sent_at(&bench, 2, one(), 8, 50), Fresh::Fresh, "a week later is another measurement");
+}
+
+#[test]
+fn a_wall_clock_that_is_set_over_a_restart_files_no_repeat_of_what_was_sent_last() {
+    let mut bench = Bench::new();
+    assert_eq!(sent_at(&bench, 1, results("one", &[Deliver]), 3, 0), Fresh::Fresh);
+    assert_eq!(sent_at(&bench, 2, indistinct("two"), 3, 0), Fresh::Fresh);
+    bench.reopen();
+    assert!(matches!(sent_at(&bench, 3, results("one", &[Deliver]), 0, 20_000), Fresh::Repeat(_)));
+    let flagged = sent_at(&bench, 4, indistinct("two"), 0, 20_000);
+    assert!(matches!(flagged, Fresh::PossibleRepeat(_)), "it names neither time nor id: {flagged:?}");
+    bench.balance();
+}
+
+#[test]
+fn a_restart_does_not_keep_what_was_sent_long_before_it() {
+    let mut bench = Bench::new();
+    assert_eq!(sent_at(&bench, 1, results("one", &[Deliver]), 0, 0), Fresh::Fresh);
+    for other in 2..18 {
+        sent_at(&bench, other, results(&format!("other {other}"), &[Deliver]), 0, 0);
+    }
+    bench.reopen();
+    assert_eq!(sent_at(&bench, 18, results("one", &[Deliver]), 0, 8), Fresh::Fresh);
+}
+
 #[test]
 fn a_query_that_is_asked_again_is_answered_again() {
     let bench = Bench::new();

@@ -32,6 +32,10 @@ enum Step {
     Discard(usize),
     /// The sink will never take the next delivery.
     Refuse,
+    /// Days pass.
+    Wait(u8),
+    /// Somebody sets the wall clock by so many days.
+    SetClock(i8),
     Restart,
     Kill,
 }
@@ -46,6 +50,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..9usize).prop_map(Step::Release),
         2 => (0..9usize).prop_map(Step::Discard),
         1 => Just(Step::Refuse),
+        1 => (1..6u8).prop_map(Step::Wait),
+        1 => (-20..20i8).prop_map(Step::SetClock),
         1 => Just(Step::Restart),
         1 => Just(Step::Kill),
     ]
@@ -102,6 +108,8 @@ struct Kept {
     is: Is,
     complete: bool,
     words: Vec<Word>,
+    /// When it came, and in which run of the daemon.
+    came: Clock,
     /// Released out of quarantine by a person, before any sink had refused it.
     released: Vec<bool>,
     discarded: Vec<bool>,
@@ -125,15 +133,59 @@ impl Kept {
     }
 }
 
+/// The clocks, in days; the first begins anew with each run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    run: u32,
+    monotonic: i64,
+    wall: i64,
+}
+
+impl Clock {
+    fn stamp(self) -> Stamp {
+        Stamp { monotonic_ns: at(self.monotonic * DAY_MS).monotonic_ns, wall_ms: self.wall * DAY_MS }
+    }
+
+    fn restart(&mut self) {
+        self.run += 1;
+        self.monotonic = 0;
+    }
+}
+
 #[derive(Debug, Default)]
 struct Oracle {
     kept: Vec<Kept>,
     transmission: u64,
+    clock: Clock,
+}
+
+/// What an earlier message of the same bytes says about one that comes.
+enum Age {
+    /// It came in the last seven days.
+    Recent,
+    /// It is older by a clock that may have been set, and among the last sixteen of its connection.
+    Doubtful,
+    Old,
 }
 
 impl Oracle {
     fn by_id(&mut self, id: MessageId) -> &mut Kept {
         self.kept.iter_mut().find(|kept| kept.id == id).expect("a message that is known")
+    }
+
+    fn age(&self, at: usize) -> Age {
+        let earlier = &self.kept[at];
+        let of_this_run = earlier.came.run == self.clock.run;
+        let days = match of_this_run {
+            true => self.clock.monotonic - earlier.came.monotonic,
+            false => self.clock.wall - earlier.came.wall,
+        };
+        let since = self.kept[at + 1..].iter().filter(|kept| kept.connection == earlier.connection).count();
+        match days <= 7 {
+            true => Age::Recent,
+            false if !of_this_run && since < 16 => Age::Doubtful,
+            false => Age::Old,
+        }
     }
 
     fn filed(
@@ -147,15 +199,19 @@ impl Oracle {
             .kept
             .iter()
             .rposition(|kept| kept.complete && kept.connection == connection && kept.body == number);
-        let fresh = match same {
-            None => Fresh::Fresh,
-            Some(at) => {
+        let fresh = match same.map(|at| (at, self.age(at))) {
+            None | Some((_, Age::Old)) => Fresh::Fresh,
+            Some((at, age)) => {
                 // A duplicate of a duplicate is one of the first; here any earlier whole one is.
                 let first = self.first_of(at);
                 let followed = self.kept[at + 1..].iter().enumerate().any(|(after, kept)| {
                     kept.connection == connection && settles.map(|(torn, _)| torn) != Some(at + 1 + after)
                 });
-                if number < 2 || !followed { Fresh::Repeat(first) } else { Fresh::PossibleRepeat(first) }
+                if number < 2 || !(followed || matches!(age, Age::Doubtful)) {
+                    Fresh::Repeat(first)
+                } else {
+                    Fresh::PossibleRepeat(first)
+                }
             }
         };
         let is = if matches!(fresh, Fresh::Repeat(_)) { Is::Duplicate } else { Is::Whole };
@@ -190,6 +246,7 @@ impl Oracle {
             is,
             complete: true,
             words,
+            came: self.clock,
             released: vec![false; count],
             discarded: vec![false; count],
         });
@@ -254,10 +311,10 @@ fn send(
     oracle.transmission += 1;
     let resolves = settles.map(|(torn, how)| Resolves { transmission: oracle.kept[torn].transmission, how });
     let record = MessageRecord { resolves, ..message(body(number)) };
-    let filed = bench.file(Persist {
-        connection: CONNECTIONS[connection].to_owned(),
-        ..whole(oracle.transmission, record)
-    });
+    let mut persist =
+        Persist { connection: CONNECTIONS[connection].to_owned(), ..whole(oracle.transmission, record) };
+    persist.frame.at = oracle.clock.stamp();
+    let filed = bench.file(persist);
     let expected = oracle.filed(filed.message, connection, number, settles);
     assert_eq!(filed.fresh, expected);
 }
@@ -290,6 +347,7 @@ fn take(bench: &mut Bench, oracle: &mut Oracle, step: Step) {
                 is: Is::Torn,
                 complete: false,
                 words,
+                came: oracle.clock,
                 released: vec![false; count],
                 discarded: vec![false; count],
             });
@@ -356,8 +414,17 @@ fn take(bench: &mut Bench, oracle: &mut Oracle, step: Step) {
                 kept.words[observation.record - 1] = Word::Held;
             }
         }
-        Step::Restart => bench.reopen(),
+        Step::Wait(days) => {
+            oracle.clock.monotonic += i64::from(days);
+            oracle.clock.wall += i64::from(days);
+        }
+        Step::SetClock(days) => oracle.clock.wall += i64::from(days),
+        Step::Restart => {
+            oracle.clock.restart();
+            bench.reopen();
+        }
         Step::Kill => {
+            oracle.clock.restart();
             // The files as they lie while the writer is alive are what a kill would leave.
             let directory = tempfile::tempdir().unwrap();
             for name in ["spool.db", "spool.db-wal"] {
