@@ -278,21 +278,17 @@ impl Shared {
             return;
         }
         // What was on its way to the spool has arrived when this has.
-        let found = self
-            .spool
-            .wait(|spool, reply| spool.probe(reply))
-            .and_then(|()| self.spool.reader()?.open_transmissions());
-        match found {
-            Ok(found) => {
-                for open in found {
-                    if open.connection == self.settings.name
-                        && left.iter().any(|range| range.contains(&open.transmission))
-                    {
-                        self.take_up(open);
-                    }
+        let taken = self.spool.wait(|spool, reply| spool.probe(reply)).and_then(|()| {
+            self.spool.reader()?.each_open_transmission(|open| {
+                if open.connection == self.settings.name
+                    && left.iter().any(|range| range.contains(&open.transmission))
+                {
+                    self.take_up(open);
                 }
-            }
-            Err(_) => left.into_iter().for_each(|range| self.left.add(range)),
+            })
+        });
+        if taken.is_err() {
+            left.into_iter().for_each(|range| self.left.add(range));
         }
     }
 }

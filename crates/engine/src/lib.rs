@@ -256,14 +256,13 @@ fn last_sequence(connection: &str, reader: &Reader) -> Result<Option<u64>, Start
 
 /// Receptions that were under way when the daemon last ended are incomplete messages.
 fn take_up(shared: &[Arc<Shared>], reader: &Reader) -> Result<(), StartError> {
-    for open in reader.open_transmissions()? {
-        let Some(one) = shared.iter().find(|one| one.settings.name == open.connection) else {
+    reader.each_open_transmission(|open| {
+        match shared.iter().find(|one| one.settings.name == open.connection) {
+            Some(one) => one.take_up(open),
             // Its connection is not configured any more: the frames stay where they are.
-            telemetry::reception_orphaned(open.frames.len());
-            continue;
-        };
-        one.take_up(open);
-    }
+            None => telemetry::reception_orphaned(open.frames.len()),
+        }
+    })?;
     Ok(())
 }
 

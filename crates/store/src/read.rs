@@ -20,6 +20,8 @@ use crate::{StoreError, database};
 
 /// Bytes of raw messages in one batch of deliveries; a single larger one goes alone.
 pub const BATCH_RAW_BYTES_MAX: usize = 8 << 20;
+/// Damaged messages that a batch names.
+const DAMAGED_MAX: usize = 1_000;
 /// Incomplete messages that are read for a connection: those of years pile up.
 const INCOMPLETES_MAX: usize = 64;
 /// Bytes of incomplete messages that are read for a connection, but for a single larger one.
@@ -63,12 +65,13 @@ impl Reader {
         Ok(last.map_or(0, |last| unsigned(last).saturating_add(1)))
     }
 
-    /// Receptions that had not ended, for the session to go on with or close. One with a damaged
-    /// frame stays in the spool as it is and is told to the log; the others are given.
+    /// Hands over the receptions that had not ended, one after the other, for the session to close: no more
+    /// than one is in memory. One with a damaged frame stays in the spool as it is and is told to the log;
+    /// the others are given.
     ///
     /// # Errors
-    /// [`StoreError::Failed`].
-    pub fn open_transmissions(&self) -> Result<Vec<OpenTransmission>, StoreError> {
+    /// [`StoreError::Failed`]; what was handed over before it stays so.
+    pub fn each_open_transmission(&self, mut take: impl FnMut(OpenTransmission)) -> Result<(), StoreError> {
         let mut statement = self
             .sql
             .prepare(
@@ -77,34 +80,39 @@ impl Reader {
             )
             .map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
-        let mut found: Vec<OpenTransmission> = Vec::new();
-        let mut damaged: Vec<(String, u64)> = Vec::new();
+        let mut open: Option<OpenTransmission> = None;
+        let mut is_damaged = false;
         while let Some(row) = rows.next().map_err(failed)? {
             let connection: String = row.get(0).map_err(failed)?;
             let number: i64 = row.get(1).map_err(failed)?;
-            let transmission = unsigned(number);
             let frame = match frame_of(row, &connection, number) {
-                Ok(frame) => frame,
                 Err(error @ StoreError::Failed { .. }) => return Err(error),
-                Err(error) => {
-                    tell_damage(&error);
-                    damaged.push((connection, transmission));
-                    continue;
-                }
+                frame => frame,
             };
-            match found.last_mut() {
-                Some(last) if last.connection == connection && last.transmission == transmission => {
-                    last.frames.push(frame);
+            let transmission = unsigned(number);
+            let is_same =
+                |open: &OpenTransmission| open.connection == connection && open.transmission == transmission;
+            if !open.as_ref().is_some_and(is_same) {
+                let begun = OpenTransmission { connection, transmission, frames: Vec::new() };
+                if let Some(ended) = open.replace(begun).filter(|_| !is_damaged) {
+                    take(ended);
                 }
-                _ => found.push(OpenTransmission { connection, transmission, frames: vec![frame] }),
+                is_damaged = false;
+            }
+            match (frame, &mut open) {
+                (Ok(frame), Some(open)) if !is_damaged => open.frames.push(frame),
+                (Ok(_), _) => {}
+                (Err(error), open) => {
+                    tell_damage(&error);
+                    is_damaged = true;
+                    open.iter_mut().for_each(|open| open.frames.clear());
+                }
             }
         }
-        found.retain(|open| {
-            !damaged
-                .iter()
-                .any(|(connection, number)| *connection == open.connection && *number == open.transmission)
-        });
-        Ok(found)
+        if let Some(last) = open.filter(|_| !is_damaged) {
+            take(last);
+        }
+        Ok(())
     }
 
     /// The newest incomplete messages of a connection that a later message may still settle, oldest
@@ -180,6 +188,7 @@ impl Reader {
                     Err(StoreError::Failed { action, reason }) => {
                         return Err(StoreError::Failed { action, reason });
                     }
+                    Err(_) if batch.damaged.len() >= DAMAGED_MAX => {}
                     Err(error) => batch.damaged.push(Damage {
                         table: "message",
                         row: row.get(0).map_err(failed)?,

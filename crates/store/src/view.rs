@@ -315,7 +315,8 @@ pub struct Delivery {
 pub struct Batch {
     /// In the order to deliver them.
     pub deliveries: Vec<Delivery>,
-    /// Messages that wait but do not read back as they were written: someone must act.
+    /// Messages that wait but do not read back as they were written: someone must act. The first
+    /// thousand are named.
     pub damaged: Vec<Damage>,
 }
 

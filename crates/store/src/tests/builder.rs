@@ -94,6 +94,12 @@ impl Bench {
         self.handle().wait(|handle, reply| handle.mark_delivered(ids, at(0), reply)).unwrap()
     }
 
+    pub(super) fn open_transmissions(&self) -> Vec<OpenTransmission> {
+        let mut open = Vec::new();
+        self.reader().each_open_transmission(|one| open.push(one)).unwrap();
+        open
+    }
+
     pub(super) fn open_items(&self) -> Vec<QuarantineItem> {
         self.reader().quarantine(&QuarantineFilter::default()).unwrap()
     }
