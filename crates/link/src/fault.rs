@@ -169,6 +169,13 @@ pub enum FaultKind {
     MessageUnframed,
     /// A reply of MLLP release 2 that no block of ours waits for, as on a release 1 line.
     CommitReply,
+    /// A text of another length than all texts of this line have.
+    UnitLength {
+        /// The length of the settings.
+        expected: usize,
+        /// How many bytes stood between the markers.
+        received: usize,
+    },
     /// The check of a text is not that of its bytes, or is missing.
     CheckMismatch,
     // --- all ---
@@ -220,6 +227,7 @@ impl FaultKind {
             Self::BlockEndMalformed => "block-end-malformed",
             Self::MessageUnframed => "message-unframed",
             Self::CommitReply => "commit-reply",
+            Self::UnitLength { .. } => "unit-length",
             Self::CheckMismatch => "check-mismatch",
             Self::BytesSkipped { .. } => "bytes-skipped",
             Self::OtherProtocol(_) => "other-protocol",
@@ -251,6 +259,7 @@ impl FaultKind {
             | Self::UnitCutOff
             | Self::UnitTooLong { .. }
             | Self::CommitReply
+            | Self::UnitLength { .. }
             | Self::CheckMismatch
             | Self::BytesSkipped { .. }
             | Self::OtherProtocol(_)
@@ -296,8 +305,11 @@ impl fmt::Display for FaultKind {
             Self::UnitCutOff => f.write_str("connection closed inside a block"),
             Self::UnitTooLong { limit } => write!(f, "block longer than {limit} bytes"),
             Self::BlockEndMalformed => f.write_str("end byte without CR"),
-            Self::MessageUnframed => f.write_str("message without block framing"),
+Self::MessageUnframed => f.write_str("message without block framing"),
             Self::CommitReply => f.write_str("reply of MLLP release 2 to nothing"),
+            Self::UnitLength { expected, received } => {
+                write!(f, "{received} bytes of text where {expected} are right")
+            }
             Self::CheckMismatch => f.write_str("check does not match the text"),
             Self::BytesSkipped { count } => write!(f, "{count} bytes outside of any frame skipped"),
             Self::OtherProtocol(protocol) => f.write_str(protocol.code()),

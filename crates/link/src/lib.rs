@@ -26,7 +26,7 @@ mod skipped;
 mod timers;
 mod tolerance;
 
-pub use delimited::{Check, Delimited, DelimitedSettings, TextReply};
+pub use delimited::{Answer, Check, Delimited, DelimitedSettings, TextReply, TextSession};
 pub use fault::{Fault, FaultKind, OtherProtocol, Reply};
 pub use lis01::{
     Capability, InterruptPolicy, LineState, Lis01, Lis01Settings, Packing, Role, SentChecksum,
@@ -40,6 +40,8 @@ pub use tolerance::{Tolerance, Tolerances, UnknownTolerance};
 
 /// The control bytes of the dialects, by the names that the standards give them.
 pub mod control {
+    /// Start of heading: opens a block of some dialects.
+    pub const SOH: u8 = 0x01;
     /// Start of text: opens a frame.
     pub const STX: u8 = 0x02;
     /// End of text: closes an end frame.

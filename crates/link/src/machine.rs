@@ -147,6 +147,8 @@ pub enum EndReason {
     ConnectionLost,
     /// The sender bid again inside the session, as a rebooted analyzer does.
     Restarted,
+    /// A record of a stream without replies was lost; the rest of its message is not taken.
+    Broken,
 }
 
 impl EndReason {
@@ -157,6 +159,7 @@ impl EndReason {
             Self::Timeout => "timeout",
             Self::ConnectionLost => "connection-lost",
             Self::Restarted => "restarted",
+            Self::Broken => "broken",
         }
     }
 }

@@ -39,6 +39,8 @@ pub enum Tolerance {
     EnqReplyIsAck,
     /// In contention the host goes first and the analyzer yields.
     HostPriority,
+    /// ACK or NAK inside a text, which are dropped from it.
+    ReplyByteInText,
     /// A frame on a neutral line opens a session without a bid.
     SessionWithoutEnq,
     /// A block ends with its end byte, without the CR behind it.
@@ -53,7 +55,7 @@ pub enum Tolerance {
 
 impl Tolerance {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MissingCrlf,
         Self::LowerCaseChecksum,
         Self::LineFeedInText,
@@ -70,6 +72,7 @@ impl Tolerance {
         Self::EotReply,
         Self::EnqReplyIsAck,
         Self::HostPriority,
+        Self::ReplyByteInText,
         Self::SessionWithoutEnq,
         Self::BlockEndWithoutCr,
         Self::BlockEndByteInText,
@@ -96,6 +99,7 @@ impl Tolerance {
             Self::EotReply => "eot-reply",
             Self::EnqReplyIsAck => "enq-reply-is-ack",
             Self::HostPriority => "host-priority",
+            Self::ReplyByteInText => "reply-byte-in-text",
             Self::SessionWithoutEnq => "session-without-enq",
             Self::BlockEndWithoutCr => "block-end-without-cr",
             Self::BlockEndByteInText => "block-end-byte-in-text",
@@ -154,6 +158,27 @@ impl Tolerances {
         .with(Tolerance::BlockEndByteInText)
         .with(Tolerance::EmptyBlock);
 
+    /// Everything that means something on a LIS01 line.
+    pub const OF_LIS01: Self = Self::LIS01
+        .with(Tolerance::FrameNumberRestart)
+        .with(Tolerance::FrameNumberAny)
+        .with(Tolerance::FrameNumberAbsent)
+        .with(Tolerance::ChecksumWithoutTerminator)
+        .with(Tolerance::ChecksumFromStart)
+        .with(Tolerance::ChecksumOneDigit)
+        .with(Tolerance::ChecksumIgnored)
+        .with(Tolerance::ChecksumOff)
+        .with(Tolerance::EotReply)
+        .with(Tolerance::EnqReplyIsAck)
+        .with(Tolerance::HostPriority)
+        .with(Tolerance::SessionWithoutEnq);
+
+    /// Everything that means something on an MLLP line.
+    pub const OF_MLLP: Self = Self::MLLP.with(Tolerance::UnframedMessage);
+
+    /// Everything that means something on a line of delimited texts. Nothing of it is on by default.
+    pub const OF_TEXTS: Self = Self::NONE.with(Tolerance::ReplyByteInText);
+
     /// The set and one more.
     #[must_use]
     pub const fn with(self, tolerance: Tolerance) -> Self {
@@ -200,6 +225,14 @@ mod tests {
             assert_eq!(tolerance.name().parse(), Ok(tolerance));
         }
         assert_eq!("missing-cr".parse::<Tolerance>(), Err(UnknownTolerance));
+    }
+
+    #[test]
+    fn every_tolerance_belongs_to_a_dialect() {
+        for tolerance in Tolerance::ALL {
+            let known = [Tolerances::OF_LIS01, Tolerances::OF_MLLP, Tolerances::OF_TEXTS];
+            assert!(known.iter().any(|set| set.contains(tolerance)), "{tolerance}");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@
 use core::time::Duration;
 
 use labwire_link::{
-    Check, DelimitedSettings, Event, Input, Link, LinkSettings, Lis01Settings, Machine, MllpSettings,
-    TextReply, Token, Tolerance, Tolerances, UnitEnd, write_frame,
+    Answer, Check, DelimitedSettings, ErrorMode, Event, Input, Link, LinkSettings, Lis01Settings, Machine,
+    MllpSettings, TextReply, Token, Tolerance, Tolerances, UnitEnd, write_frame,
 };
 use labwire_testkit::Seed;
 use proptest::collection::vec;
@@ -193,6 +193,14 @@ fn text_pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
         b"end",
         b"en",
         b"plain text\r\n",
+        b"\x01block\x04",
+        b"\x02P\x1c7\x1cBF\x03",
+        b"\x02AB\x03\x00",
+        b"\x02A\x17V",
+        b"H|\\^&\r",
+        b"R|1|^^^GLU|5.4\r",
+        b"L|1|N\r",
+        b"l",
     ];
     vec(select(pieces).prop_map(<[u8]>::to_vec), 1..24)
 }
@@ -270,7 +278,41 @@ proptest! {
         };
         let checked =
             DelimitedSettings { check: Check::SumThroughMark { mark: 0x1D }, ..DelimitedSettings::default() };
-        for settings in [DelimitedSettings::default(), DelimitedSettings::bci(), words, silence, checked] {
+        let blocks = DelimitedSettings {
+            check: Check::XorBehindEnd,
+            continued: vec![0x17],
+            reply: TextReply::AckOrNak,
+            ..DelimitedSettings::default()
+        };
+        let polled = DelimitedSettings {
+            check: Check::SumBeforeEnd,
+            reply: TextReply::AckOrNak,
+            answers: vec![Answer { to: b"P".to_vec(), with: b"N\x1c".to_vec(), is_data: false }],
+            ..DelimitedSettings::default()
+        };
+        let answered_records =
+            DelimitedSettings { reply: TextReply::AckOrNakAtTerminator, ..DelimitedSettings::records() };
+        let lenient_envelope = DelimitedSettings {
+            tolerate: all_tolerances(),
+            block_idle: Some(Duration::from_millis(300)),
+            ..DelimitedSettings::control_ack_envelope()
+        };
+        for settings in [
+            DelimitedSettings::default(),
+            DelimitedSettings::bci(),
+            words,
+            silence,
+            checked,
+            blocks,
+            polled,
+            DelimitedSettings::control_ack_envelope(),
+            lenient_envelope,
+            DelimitedSettings::soh_block(),
+            DelimitedSettings::fixed_length(7),
+            DelimitedSettings::records(),
+            DelimitedSettings { error_mode: ErrorMode::Resync, ..DelimitedSettings::records() },
+            answered_records,
+        ] {
             assert_chunks_do_not_matter(&LinkSettings::Delimited(settings), &pieces, seed, chunk, delay);
         }
     }

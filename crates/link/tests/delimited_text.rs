@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use labwire_link::{
-    Check, DelimitedSettings, EndReason, Event, Input, LinkSettings, Machine, SendFailure, TextReply,
+    Answer, Check, DelimitedSettings, EndReason, ErrorMode, Event, Input, LinkSettings, Machine, SendFailure,
+    TextReply, Tolerance, UnitEnd,
 };
 use labwire_testkit::{Bench, Judge, from_control_names};
 
@@ -249,4 +250,145 @@ fn a_message_that_holds_a_marker_is_not_sent() {
         sender.events,
         [Event::SendFailed { id: 1, reason: SendFailure::RestrictedByte { byte: 3, at: 1 } }]
     );
+}
+
+fn checked(check: Check) -> DelimitedSettings {
+    DelimitedSettings { check, ..acknowledged() }
+}
+
+#[test]
+fn a_block_check_character_may_be_any_byte() {
+    // 41 ^ 42 ^ 03 = 00, 41 ^ 03 = 42, 40 ^ 43 ^ 05 ^ 03 = 05 which is ENQ
+    let mut bench = bench(checked(Check::XorBehindEnd));
+    bench.feed("<STX>AB<ETX><NUL><STX>A<ETX>B<STX>B<ETX>B<STX>AA<ETX><ETX>");
+    assert_eq!(bench.units(), ["AB", "A", "AA"]);
+    assert_eq!(bench.written(), "<ACK><ACK><NAK><ACK>");
+    assert_eq!(bench.faults(), ["check-mismatch"]);
+}
+
+#[test]
+fn two_digits_behind_the_end_are_the_sum_through_it() {
+    let mut bench = bench(checked(Check::SumBehindEnd));
+    bench.feed("<STX>AB<ETX>86<CR><LF><STX>AB<ETX>83");
+    assert_eq!((bench.units(), bench.written().as_str()), (vec!["AB".to_owned()], "<ACK><NAK>"));
+}
+
+#[test]
+fn a_text_that_breaks_off_in_its_check_is_no_text() {
+    let mut bench = bench(checked(Check::SumBehindEnd));
+    bench.feed("<STX>AB<ETX>8").wait(Duration::from_secs(30));
+    assert_eq!((bench.units(), bench.fragments()), (vec![], vec!["AB".to_owned()]));
+    assert_eq!(bench.faults(), ["unit-stalled"]);
+}
+
+#[test]
+fn every_check_of_ours_passes_on_the_other_side() {
+    for check in [Check::SumBeforeEnd, Check::SumBehindEnd, Check::XorBehindEnd] {
+        let mut sender = bench(checked(check));
+        sender.handle(Input::Send { id: 1, message: b"R|1" });
+        let mut receiver = bench(checked(check));
+        let wire = from_control_names(&sender.written());
+        receiver.handle(Input::Bytes(&wire));
+        assert_eq!((receiver.units(), receiver.faults()), (vec!["R|1".to_owned()], vec![]), "{check:?}");
+    }
+}
+
+#[test]
+fn a_continued_text_says_so() {
+    let mut bench = bench(DelimitedSettings { continued: vec![0x17], ..checked(Check::XorBehindEnd) });
+    // 41 ^ 17 = 56, 42 ^ 03 = 41
+    bench.feed("<STX>A<ETB>V<STX>B<ETX>A");
+    let ends: Vec<_> = bench
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Unit { end, .. } => Some(*end),
+            _ => None,
+        })
+        .collect();
+    assert_eq!((ends, bench.written().as_str()), (vec![UnitEnd::Intermediate, UnitEnd::End], "<ACK><ACK>"));
+}
+
+#[test]
+fn a_text_of_another_length_is_refused_where_all_have_one() {
+    let mut bench = bench(DelimitedSettings { length: Some(3), ..acknowledged() });
+    bench.feed("<STX>abc<ETX><STX>ab<ETX><STX>abcd<ETX>");
+    assert_eq!((bench.units(), bench.written().as_str()), (vec!["abc".to_owned()], "<ACK><NAK><NAK>"));
+    assert_eq!(bench.faults(), ["unit-length", "unit-length"]);
+}
+
+#[test]
+fn the_length_ends_a_text_that_has_no_marker() {
+    let mut bench = bench(DelimitedSettings::fixed_length(4));
+    bench.feed("abcdefgh12");
+    assert_eq!(bench.units(), ["abcd", "efgh"]);
+    bench.wait(Duration::from_secs(30));
+    assert_eq!((bench.fragments(), bench.faults()), (vec!["12".to_owned()], vec!["unit-stalled"]));
+}
+
+#[test]
+fn blocks_from_soh_to_eot_are_answered_once() {
+    let mut bench = bench(DelimitedSettings::soh_block());
+    bench.feed("<SOH>H|\\^&<CR>L|1|N<CR><EOT><LF><SOH><LF>09<LF><STX><LF>53 7<LF><ETX><LF><EOT><LF>");
+    assert_eq!(bench.units(), ["H|\\^&<CR>L|1|N<CR>", "<LF>09<LF><STX><LF>53 7<LF><ETX><LF>"]);
+    assert_eq!((bench.written().as_str(), bench.faults()), ("<ACK><ACK>", vec![]));
+}
+
+/// Fields with a separator behind each, a sum in front of ETX, polls and results that want an answer.
+fn polled() -> DelimitedSettings {
+    let answer = |to: &[u8], with: &[u8], is_data| Answer { to: to.to_vec(), with: with.to_vec(), is_data };
+    DelimitedSettings {
+        answers: vec![answer(b"P\x1C", b"N\x1C", false), answer(b"R\x1C", b"M\x1CA\x1C\x1C", true)],
+        ..checked(Check::SumBeforeEnd)
+    }
+}
+
+#[test]
+fn a_poll_gets_its_answer_and_is_no_message() {
+    let mut bench = bench(polled());
+    // 50 + 1C + 37 + 1C = BF
+    assert_eq!(bench.feed("<STX>P<FS>7<FS>BF<ETX>").written(), "<ACK><STX>N<FS>6A<ETX>");
+    assert_eq!(bench.feed("<ACK>").units(), Vec::<String>::new());
+    assert_eq!(bench.faults(), Vec::<&str>::new());
+    bench.handle(Input::Ready(false));
+    assert_eq!(
+        bench.feed("<STX>P<FS>7<FS>BF<ETX>").written(),
+        "<NAK>",
+        "no promise while nothing can be stored"
+    );
+}
+
+#[test]
+fn a_result_gets_its_answer_behind_its_verdict() {
+    let mut bench = bench(polled());
+    bench.judge = Judge::Waits;
+    // 52 + 1C + 37 + 1C = C1
+    bench.feed("<STX>R<FS>7<FS>C1<ETX>");
+    assert_eq!(bench.written(), "");
+    assert_eq!(bench.accept().written(), "<ACK><STX>M<FS>A<FS><FS>E2<ETX>");
+    bench.feed("<ACK><STX>R<FS>7<FS>C1<ETX>");
+    assert_eq!(bench.refuse().written(), "<NAK>", "no acceptance of what is not kept");
+    assert_eq!(bench.units(), ["R<FS>7<FS>", "R<FS>7<FS>"]);
+}
+
+#[test]
+fn an_answer_goes_before_what_waits_and_is_nobody_s_message() {
+    let mut bench = bench(polled());
+    bench.judge = Judge::Waits;
+    bench.feed("<STX>R<FS>7<FS>C1<ETX>");
+    bench.handle(Input::Send { id: 1, message: b"D" });
+    assert_eq!(bench.accept().written(), "<ACK><STX>M<FS>A<FS><FS>E2<ETX>");
+    assert_eq!(bench.feed("<ACK>").wait(Duration::from_secs(1)).written(), "<STX>D44<ETX>");
+    bench.feed("<ACK>");
+    assert_eq!(bench.events.iter().filter(|event| matches!(event, Event::Sent { .. })).count(), 1);
+}
+
+#[test]
+fn a_text_whose_bytes_are_damaged_is_refused_whatever_its_check_says() {
+    let mut bench = bench(DelimitedSettings { error_mode: ErrorMode::Resync, ..checked(Check::None) });
+    bench.feed("<STX>A");
+    bench.handle(Input::CharacterError);
+    bench.feed("B<ETX>");
+    assert_eq!((bench.written().as_str(), bench.faults()), ("<NAK>", vec!["character-error"]));
+    assert_eq!(bench.tolerated(), Vec::<Tolerance>::new());
 }

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use labwire_link::{
-    DelimitedSettings, ErrorMode, Event, Input, Link, LinkSettings, Lis01Settings, Machine, MllpSettings,
-    Role, Token, Tolerance, Tolerances,
+    Answer, Check, DelimitedSettings, ErrorMode, Event, Input, Link, LinkSettings, Lis01Settings, Machine,
+    MllpSettings, Role, TextReply, Token, Tolerance, Tolerances,
 };
 use labwire_testkit::{Bench, Judge};
 use proptest::collection::vec;
@@ -47,6 +47,31 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
+fn every_kind_of_text() -> Vec<DelimitedSettings> {
+    let mut all = vec![
+        DelimitedSettings::default(),
+        DelimitedSettings::bci(),
+        DelimitedSettings::control_ack_envelope(),
+        DelimitedSettings::soh_block(),
+        DelimitedSettings::fixed_length(7),
+        DelimitedSettings::records(),
+    ];
+    let block_idle = Some(Duration::from_millis(300));
+    all.push(DelimitedSettings { block_idle, ..DelimitedSettings::control_ack_envelope() });
+    for check in [Check::SumBeforeEnd, Check::SumBehindEnd, Check::XorBehindEnd] {
+        let answers = vec![
+            Answer { to: b"0".to_vec(), with: b"1".to_vec(), is_data: false },
+            Answer { to: b"1".to_vec(), with: b"2".to_vec(), is_data: true },
+        ];
+        let reply = TextReply::AckOrNak;
+        all.push(DelimitedSettings { check, answers, reply, ..DelimitedSettings::default() });
+    }
+    for reply in [TextReply::AckOrNak, TextReply::AckOrNakAtTerminator] {
+        all.push(DelimitedSettings { reply, ..DelimitedSettings::records() });
+    }
+    all
+}
+
 fn settings() -> Vec<LinkSettings> {
     let tolerate: Tolerances = Tolerance::ALL.into_iter().collect();
     let mut all = Vec::new();
@@ -76,7 +101,7 @@ fn settings() -> Vec<LinkSettings> {
                 ..mllp
             }));
         }
-        for text in [DelimitedSettings::default(), DelimitedSettings::bci()] {
+        for text in every_kind_of_text() {
             all.push(LinkSettings::Delimited(DelimitedSettings { error_mode, bytes_max: 30, ..text }));
         }
     }
@@ -158,6 +183,8 @@ proptest! {
             LinkSettings::Lis01(Lis01Settings::default()),
             LinkSettings::Mllp(MllpSettings::default()),
             LinkSettings::Delimited(DelimitedSettings::bci()),
+            LinkSettings::Delimited(DelimitedSettings::control_ack_envelope()),
+            LinkSettings::Delimited(DelimitedSettings::records()),
         ] {
             let mut bench = Bench::new(settings);
             bench.handle(Input::Bytes(&bytes));

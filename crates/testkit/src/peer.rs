@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use core::time::Duration;
 
-use labwire_link::{EndReason, Event, Input, Link, LinkSettings, Machine, SendFailure, Token, UnitEnd};
+use labwire_link::{Event, Input, Link, LinkSettings, Machine, SendFailure, Token, UnitEnd};
 
 /// One end of a [`Pair`](crate::Pair).
 pub trait Peer {
@@ -125,9 +125,7 @@ impl LinkPeer {
                 self.open.push_back((now + self.verdicts.delay, *token, Some(unit)));
             }
             Event::Repeat { token, .. } => self.open.push_back((now + self.verdicts.delay, *token, None)),
-            Event::Ended(
-                EndReason::Eot | EndReason::Timeout | EndReason::ConnectionLost | EndReason::Restarted,
-            ) => {
+            Event::Ended(_) => {
                 self.sessions.push(core::mem::take(&mut self.units));
             }
             Event::Sent { id } => self.sent.push(*id),

@@ -1,24 +1,37 @@
-//! Text between two markers, with or without replies, check and handshake.
+//! Text between two markers, with or without replies, check and session.
 //!
-//! `receive` finds texts, `send` writes them; the line between them is shared only where a
-//! handshake says so.
+//! ```text
+//! text     = [start] content [check] [end] [check]
+//! alone    = text…                              each replied to, or none
+//! silence  = text… pause                        records of a stream
+//! bid      = ENQ text… EOT                      ENQ and texts replied to
+//! envelope = [ENQ] text… EOT                    ENQ, start, end and EOT replied to
+//! ```
+//!
+//! `receive` finds texts, `verdict` judges and replies, `check` knows the checks, `send` writes texts;
+//! the line between both sides is shared only where there are bids. Content cannot hold the end
+//! marker, and not the start marker where that is one control byte.
 
+mod check;
 mod receive;
 mod send;
 mod settings;
+mod verdict;
 
 use core::fmt;
 use core::time::Duration;
 
-pub use settings::{Check, DelimitedSettings, TextReply};
+pub use check::Check;
+pub use settings::{Answer, DelimitedSettings, TextReply, TextSession};
 
 use crate::intake::{self, Intake, Reader};
 use crate::output::Output;
 use crate::skipped::Skipped;
 use crate::timers::Timers;
-use crate::{EndReason, ErrorMode, Event, FaultKind, Input, Machine, Reply, SendFailure, Token};
+use crate::{EndReason, ErrorMode, Event, FaultKind, Input, Machine, Reply, SendFailure};
 use receive::Incoming;
 use send::Outgoing;
+use verdict::Verdict;
 
 /// What the line is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,8 +42,14 @@ enum Line {
     Receiving,
     /// Our bid waits for its answer.
     Bidding,
+    /// Our start marker waits for its reply.
+    Starting,
     /// Our text waits for its reply.
     Sending,
+    /// Our end marker waits for its reply; the records in front of it have theirs.
+    Ending,
+    /// Our EOT waits for its reply.
+    Closing,
     /// The stream was given up; only a close leads out.
     Halted,
 }
@@ -38,11 +57,13 @@ enum Line {
 /// Every reason to wake up without a byte.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Timer {
+    /// Records have come, and the other side may wait for a reply to them.
+    Block,
     /// A text has begun: it must go on, or silence ends it.
     Text,
     /// The other side owes a text of its session.
     Receive,
-    /// The other side owes an answer to our bid or text.
+    /// The other side owes a reply to what we sent.
     Reply,
     /// We must not bid yet.
     LineHold,
@@ -56,7 +77,13 @@ pub struct Delimited {
     line: Line,
     ready: bool,
     incoming: Incoming,
-    verdict: Option<Token>,
+    /// A session of theirs is open.
+    open: bool,
+    /// A text of the running message is lost, so the rest of it is not taken either.
+    spoiled: bool,
+    /// The connection closed; the session ends with the open verdict.
+    gone: bool,
+    verdict: Option<Verdict>,
     tokens: u64,
     outgoing: Outgoing,
     intake: Intake,
@@ -74,6 +101,9 @@ impl Delimited {
             line: Line::Neutral,
             ready: false,
             incoming: Incoming::default(),
+            open: false,
+            spoiled: false,
+            gone: false,
             verdict: None,
             tokens: 0,
             outgoing: Outgoing::default(),
@@ -93,8 +123,8 @@ impl Delimited {
     }
 
     fn give_up(&mut self, reason: &'static str) {
-        if self.settings.error_mode == ErrorMode::Close {
-            if self.line == Line::Receiving {
+        if self.settings.error_mode == ErrorMode::Close && self.line != Line::Halted {
+            if core::mem::take(&mut self.open) {
                 self.output.event(Event::Ended(EndReason::ConnectionLost));
             }
             self.line = Line::Halted;
@@ -106,6 +136,7 @@ impl Delimited {
     fn expire(&mut self, now: Duration) {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
+                Timer::Block => self.block_silent(now),
                 Timer::Text => self.text_silent(now),
                 Timer::Receive => self.end_session(now, EndReason::Timeout),
                 Timer::Reply => self.reply_missing(now),
@@ -178,8 +209,9 @@ impl Reader for Delimited {
         match self.line {
             Line::Halted => bytes.len(),
             Line::Bidding => self.read_bid_reply(now, at, bytes[0]),
+            Line::Starting | Line::Ending | Line::Closing => self.read_control_reply(now, at, bytes[0]),
             Line::Sending if self.is_reply(bytes[0]) => self.read_text_reply(now, at, bytes[0]),
-            Line::Sending if self.settings.handshake => {
+            Line::Sending if self.settings.session.has_bids() => {
                 self.skip(now, at, bytes[0]);
                 1
             }
@@ -194,11 +226,14 @@ impl Reader for Delimited {
     fn closed(&mut self, now: Duration, at: u64) {
         self.cut_off(now, at);
         self.output.report(&mut self.skipped);
-        if self.line == Line::Receiving {
+        // A text that the close completed belongs to the session, which ends behind its verdict.
+        self.gone = self.open && self.verdict.is_some();
+        if !self.gone && core::mem::take(&mut self.open) {
             self.output.event(Event::Ended(EndReason::ConnectionLost));
         }
         self.fail_all(SendFailure::ConnectionLost);
         self.line = Line::Neutral;
+        self.spoiled = false;
         if self.verdict.is_none() {
             self.timers.clear_all();
         }
@@ -212,7 +247,8 @@ impl fmt::Debug for Delimited {
         f.debug_struct("Delimited")
             .field("line", &self.line)
             .field("ready", &self.ready)
-            .field("verdict", &self.verdict)
+            .field("open", &self.open)
+            .field("verdict", &self.verdict.as_ref().map(|verdict| verdict.token))
             .field("waiting", &self.intake.waiting())
             .field("timers", &self.timers)
             .finish_non_exhaustive()
