@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::{env, fs};
 
-use labwire_driver::{Library, json_schema, overview_markdown, reference_markdown};
+use labwire_driver::{Dialect, Library, json_schema, overview_markdown, reference_markdown};
+use labwire_link::Tolerance;
 use labwire_schema::{Source, render};
 
 const MARK: &str =
@@ -80,4 +81,17 @@ fn the_example_in_the_introduction_names_only_keys_that_exist() {
     let said: String =
         compiled.reports.iter().map(|report| render(&report.source, &report.problems)).collect();
     assert_eq!(said, "");
+}
+
+#[test]
+fn the_introduction_names_every_dialect_and_every_tolerance() {
+    let page = fs::read_to_string(drivers("README.md")).unwrap();
+    let rows: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    for dialect in Dialect::ALL {
+        assert!(rows.contains(&dialect.as_str()), "{}", dialect.as_str());
+    }
+    for tolerance in Tolerance::ALL {
+        assert!(rows.contains(&tolerance.name()), "{tolerance}");
+    }
 }

@@ -36,6 +36,9 @@ fn check_site(source: &Source) -> Outcome {
         let plan = &connection.plan;
         writeln!(out, "connection `{}`: {} {}", connection.name, plan.id, plan.version)?;
         if seen.insert(plan.id.clone()) {
+            for report in library.compile(&plan.id).into_iter().flat_map(|compiled| compiled.reports) {
+                eprint!("{}", render(&report.source, &report.problems));
+            }
             let ran = driver::run_checks(plan, Path::new("fixtures"), own.as_deref())?;
             failed |= ran.failed > 0;
             writeln!(out, "  {ran}")?;

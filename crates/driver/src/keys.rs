@@ -1,10 +1,13 @@
 //! The key table of a profile: the one description that reading, checking, the JSON Schema and the
 //! reference in `drivers/README.md` follow.
 
+mod link;
+
 use labwire_schema::{Checked, Key, Shape, Table};
 
 use crate::checks;
 use crate::codes::{FLAG_MEANINGS, STATUS_WORDS};
+use link::LINK;
 
 pub(crate) const KINDS: &[&str] = &[
     "hematology",
@@ -21,20 +24,19 @@ pub(crate) const KINDS: &[&str] = &[
 ];
 pub(crate) const PROTOCOLS: &[&str] = &["lis02", "hl7", "law", "text"];
 pub(crate) const EVIDENCE: &[&str] = &["unverified", "documented", "captured", "field"];
-pub(crate) const DIALECTS: &[&str] = &["lis01", "mllp", "delimited", "bci"];
 pub(crate) const TEST_KINDS: &[&str] = &["number", "text", "coded", "titer"];
 
 static REGEX: Checked = Checked { noun: "a regular expression", check: checks::regex };
 static CONDITION: Shape = Shape::MapOf { key: None, value: &Shape::Checked(&REGEX) };
 static PLACE: Shape = Shape::Either(&[Shape::Text, Shape::Table(&PLACE_TABLE)]);
 static TEXT: Shape = Shape::Text;
-static TEXTS: Shape = Shape::ListOf(&TEXT);
+pub(crate) static TEXTS: Shape = Shape::ListOf(&TEXT);
 static RULE: Shape = Shape::Table(&RULE_TABLE);
 static FLAG: Shape = Shape::OneOf(FLAG_MEANINGS);
 static STATUS: Shape = Shape::OneOf(STATUS_WORDS);
 static TEST: Shape = Shape::Table(&TEST_TABLE);
 static CHECK: Shape = Shape::Table(&CHECK_TABLE);
-static BYTES: Checked =
+pub(crate) static BYTES: Checked =
     Checked { noun: "text with control characters by name, such as \"<STX>\"", check: checks::bytes };
 
 /// Tables that stand in many places of a profile, each with what it is called on its own.
@@ -156,71 +158,6 @@ static ANALYZER: Table = Table::new(
         .default("\"unverified\""),
         Key::optional("sources", TEXTS, "The documents and captures it was written from."),
         Key::optional("notes", Shape::Text, "What to know before connecting the analyzer."),
-    ],
-);
-
-static LINK: Table = Table::new(
-    "link",
-    "Dialect of the lower layer, its limits, and every deviation that is accepted. Each use of a tolerance is counted.",
-    &[
-        Key::optional(
-            "dialect",
-            Shape::OneOf(DIALECTS),
-            "`lis01` carries `lis02`, `mllp` carries `hl7` and `law`; `delimited` and `bci` carry `text`, and `delimited` also `lis02` without frames.",
-        )
-        .default("the first that carries the protocol"),
-        Key::optional("strict", Shape::Bool, "Follows the standard's state tables to the letter, and holds observations in records that LIS02 does not allow.").default("false"),
-        Key::optional(
-            "error_mode",
-            Shape::OneOf(&["close", "resync"]),
-            "After an error that the protocol cannot recover from: close the connection, or skip to what can be read.",
-        )
-        .default("close on TCP, resync on a serial line"),
-        Key::optional(
-            "release",
-            Shape::IntegerOneOf(&[1, 2]),
-            "`mllp`: release of the lower layer. In 2, each block is answered by a block of ACK or NAK alone before its reply.",
-        )
-        .default("1"),
-        Key::optional(
-            "send_text_bytes_max",
-            Shape::Integer { min: 1, max: 64_000 },
-            "`lis01`: longest text of a frame that is sent.",
-        )
-        .default("240"),
-        Key::optional(
-            "receive_frame_bytes_max",
-            Shape::Integer { min: 64, max: 67_108_864 },
-            "Longest frame, block or text accepted.",
-        )
-        .default("64000, 16777216 for `mllp`"),
-        Key::optional(
-            "tolerate",
-            TEXTS,
-            "Deviations accepted beyond the dialect's defaults, by name. `lis01`: `frame-number-restart`, `frame-number-any`, `session-without-enq`; `mllp`: `unframed-message`.",
-        ),
-        Key::optional(
-            "packing",
-            Shape::OneOf(&["record", "message"]),
-            "`lis01`: whether each record begins a frame of its own, or the whole message is one chain of frames cut wherever one is full. For sending; both are received.",
-        )
-        .default("\"record\""),
-        Key::optional("start", Shape::Checked(&BYTES), "`delimited`: what stands before a message.")
-            .default("\"<STX>\""),
-        Key::optional("end", Shape::Checked(&BYTES), "`delimited`: what stands behind a message.")
-            .default("\"<ETX>\""),
-        Key::optional(
-            "reply",
-            Shape::OneOf(&["ack", "none"]),
-            "`delimited`: whether the analyzer waits for an ACK.",
-        )
-        .default("\"ack\""),
-        Key::optional(
-            "handshake",
-            Shape::Bool,
-            "`delimited`: whether ENQ, answered by ACK, and EOT stand around messages.",
-        )
-        .default("false"),
     ],
 );
 

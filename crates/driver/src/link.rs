@@ -1,9 +1,6 @@
 //! `[link]`: the lower layer of a profile, as settings of the link machines.
 
-use labwire_link::{
-    DelimitedSettings, ErrorMode, Link, Lis01Settings, MllpSettings, Packing, Release, Role, TextReply,
-    Tolerances,
-};
+use labwire_link::{Capability, ErrorMode, Link, Packing, Release, Role, TextReply};
 
 use crate::plan::{Plan, Protocol};
 
@@ -18,9 +15,29 @@ pub enum Dialect {
     Delimited,
     /// Delimited text between ENQ and EOT, with a check behind GS.
     Bci,
+    /// Records between STX and ETX, where each control character is answered.
+    ControlAckEnvelope,
+    /// Blocks from SOH to EOT.
+    SohBlock,
+    /// Texts of one length, without markers.
+    FixedLength,
+    /// Records that end with CR or LF, without any framing.
+    Records,
 }
 
 impl Dialect {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Lis01,
+        Self::Mllp,
+        Self::Delimited,
+        Self::Bci,
+        Self::ControlAckEnvelope,
+        Self::SohBlock,
+        Self::FixedLength,
+        Self::Records,
+    ];
+
     /// The word in a profile.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -29,21 +46,32 @@ impl Dialect {
             Self::Mllp => "mllp",
             Self::Delimited => "delimited",
             Self::Bci => "bci",
+            Self::ControlAckEnvelope => "control-ack-envelope",
+            Self::SohBlock => "soh-block",
+            Self::FixedLength => "fixed-length",
+            Self::Records => "records",
         }
     }
 
     pub(crate) fn from_word(word: &str) -> Option<Self> {
-        [Self::Lis01, Self::Mllp, Self::Delimited, Self::Bci]
-            .into_iter()
-            .find(|dialect| dialect.as_str() == word)
+        Self::ALL.into_iter().find(|dialect| dialect.as_str() == word)
     }
 
     /// The dialects that carry a protocol, the usual one first.
     pub(crate) const fn carrying(protocol: Protocol) -> &'static [Self] {
         match protocol {
-            Protocol::Lis02 => &[Self::Lis01, Self::Delimited],
+            Protocol::Lis02 => {
+                &[Self::Lis01, Self::ControlAckEnvelope, Self::Records, Self::SohBlock, Self::Delimited]
+            }
             Protocol::Hl7 | Protocol::Law => &[Self::Mllp],
-            Protocol::Text => &[Self::Delimited, Self::Bci],
+            Protocol::Text => &[
+                Self::Delimited,
+                Self::Bci,
+                Self::ControlAckEnvelope,
+                Self::SohBlock,
+                Self::FixedLength,
+                Self::Records,
+            ],
         }
     }
 }
@@ -55,47 +83,39 @@ pub struct LinkSettings {
     pub dialect: Dialect,
     /// Whether the standard's state tables are followed to the letter.
     pub strict: bool,
-    /// MLLP: release of the lower layer.
-    pub release: Release,
     /// What the profile says about errors that the protocol cannot recover from; `None` leaves it
     /// to the transport.
     pub error_mode: Option<ErrorMode>,
-    /// Longest frame, block or text accepted; `None`: the dialect's default.
-    pub receive_bytes_max: Option<usize>,
-    /// Longest text of a frame that is sent; `None`: the dialect's default.
-    pub send_text_bytes_max: Option<usize>,
-    /// How messages are laid out in frames that are sent.
-    pub packing: Packing,
-    /// Deviations accepted beyond the dialect's defaults.
-    pub tolerate: Tolerances,
-    /// Delimited text: what stands before a message.
-    pub start: Vec<u8>,
-    /// Delimited text: what stands behind a message.
-    pub end: Vec<u8>,
-    /// Delimited text: whether ENQ and EOT stand around messages.
-    pub handshake: bool,
-    /// Delimited text: what the analyzer gets for a message.
-    pub reply: TextReply,
+    /// Everything else. What depends on the connection (role, strictness, error mode) is filled in
+    /// by [`Plan::link_settings`].
+    pub machine: labwire_link::LinkSettings,
 }
 
 impl LinkSettings {
-    /// A dialect with its defaults.
+    /// Whether the analyzer hears that its message was taken.
     #[must_use]
-    pub fn of(dialect: Dialect) -> Self {
-        let text = DelimitedSettings::default();
-        Self {
-            dialect,
-            strict: false,
-            release: Release::default(),
-            error_mode: None,
-            receive_bytes_max: None,
-            send_text_bytes_max: None,
-            packing: Packing::default(),
-            tolerate: Tolerances::NONE,
-            start: text.start,
-            end: text.end,
-            handshake: false,
-            reply: TextReply::AckOrNak,
+    pub fn is_acknowledged(&self) -> bool {
+        match &self.machine {
+            labwire_link::LinkSettings::Lis01(_) | labwire_link::LinkSettings::Mllp(_) => true,
+            labwire_link::LinkSettings::Delimited(link) => link.reply != TextReply::None,
+        }
+    }
+
+    /// Whether each block is replied to by a block that says only whether it was stored.
+    #[must_use]
+    pub fn has_commit_replies(&self) -> bool {
+        match &self.machine {
+            labwire_link::LinkSettings::Mllp(link) => link.release == Release::Two,
+            _ => false,
+        }
+    }
+
+    /// Whether each record of a message is a frame that ends as one.
+    #[must_use]
+    pub fn has_a_frame_for_each_record(&self) -> bool {
+        match &self.machine {
+            labwire_link::LinkSettings::Lis01(link) => link.packing == Packing::RecordPerFrame,
+            _ => false,
         }
     }
 }
@@ -117,53 +137,26 @@ impl Plan {
         strict: Option<bool>,
         transport: ErrorMode,
     ) -> labwire_link::LinkSettings {
-        let link = &self.link;
-        let strict = strict.unwrap_or(link.strict);
-        let error_mode = link.error_mode.unwrap_or(transport);
-        let with = |base: Tolerances| base.iter().chain(link.tolerate.iter()).collect::<Tolerances>();
-        match link.dialect {
-            Dialect::Lis01 => {
-                let base = Lis01Settings::default();
-                let receive_frame_bytes_max = link.receive_bytes_max.unwrap_or(base.receive_frame_bytes_max);
-                labwire_link::LinkSettings::Lis01(Lis01Settings {
-                    role,
-                    strict,
-                    error_mode,
-                    tolerate: with(base.tolerate),
-                    receive_frame_bytes_max,
-                    // A frame that is allowed must be read to its end.
-                    endless_frame_bytes_max: base.endless_frame_bytes_max.max(2 * receive_frame_bytes_max),
-                    backlog_bytes_max: base.backlog_bytes_max.max(2 * receive_frame_bytes_max),
-                    send_text_bytes_max: link.send_text_bytes_max.unwrap_or(base.send_text_bytes_max),
-                    packing: link.packing,
-                    ..base
-                })
+        let strict = strict.unwrap_or(self.link.strict);
+        let error_mode = self.link.error_mode.unwrap_or(transport);
+        let mut machine = self.link.machine.clone();
+        match &mut machine {
+            labwire_link::LinkSettings::Lis01(link) => {
+                link.capability = role_capability(role, link.capability);
+                (link.role, link.strict, link.error_mode) = (role, strict, error_mode);
             }
-            Dialect::Mllp => {
-                let base = MllpSettings::default();
-                labwire_link::LinkSettings::Mllp(MllpSettings {
-                    release: link.release,
-                    strict,
-                    error_mode,
-                    tolerate: with(base.tolerate),
-                    block_bytes_max: link.receive_bytes_max.unwrap_or(base.block_bytes_max),
-                    ..base
-                })
-            }
-            Dialect::Delimited | Dialect::Bci => {
-                let base = match link.dialect {
-                    Dialect::Bci => DelimitedSettings::bci(),
-                    _ => DelimitedSettings {
-                        start: link.start.clone(),
-                        end: link.end.clone(),
-                        handshake: link.handshake,
-                        reply: link.reply,
-                        ..DelimitedSettings::default()
-                    },
-                };
-                let bytes_max = link.receive_bytes_max.unwrap_or(base.bytes_max);
-                labwire_link::LinkSettings::Delimited(DelimitedSettings { error_mode, bytes_max, ..base })
-            }
+            labwire_link::LinkSettings::Mllp(link) => (link.strict, link.error_mode) = (strict, error_mode),
+            labwire_link::LinkSettings::Delimited(link) => (link.role, link.error_mode) = (role, error_mode),
         }
+        machine
+    }
+}
+
+/// A profile says what the host can do; the analyzer's side of the same line can do the other half.
+fn role_capability(role: Role, host: Capability) -> Capability {
+    match (role, host) {
+        (Role::Instrument, Capability::ReceiveOnly) => Capability::SendOnly,
+        (Role::Instrument, Capability::SendOnly) => Capability::ReceiveOnly,
+        (_, same) => same,
     }
 }

@@ -2,8 +2,13 @@
 
 mod support;
 
+use core::time::Duration;
+
 use labwire_driver::{Dialect, Library, overview_markdown};
-use labwire_link::{ErrorMode, LinkSettings, Role, Tolerance};
+use labwire_link::{
+    Answer, Capability, Check, DelimitedSettings, ErrorMode, InterruptPolicy, LinkSettings, Packing, Role,
+    SentChecksum, TextReply, Tolerance, Tolerances,
+};
 use labwire_schema::Source;
 use support::{brief, compiled, decode, message, profile, said};
 
@@ -192,4 +197,122 @@ fn the_link_of_a_profile_is_the_dialect_s_with_what_the_profile_says() {
         panic!("not MLLP");
     };
     assert_eq!(settings.error_mode, ErrorMode::Resync, "the profile knows better than the transport");
+}
+
+#[test]
+fn every_key_of_a_lis01_link_reaches_the_machine() {
+    let rules = format!(
+        "[link]\nchecksum = \"blank\"\npacking = \"record-chain\"\ndirection = \"receive\"\ninterrupt = \"ignore\"\nattempts = 3\nbids_max = 4\ntolerate = [\"eot-reply\"]\n[link.timers]\nbid_reply = \"1s\"\nframe_reply = \"2s\"\nreceive = \"3s\"\nbusy_hold_off = \"4s\"\ncontention_retry = \"5s\"\ncontention_yield = \"6s\"\ninterrupt_hold_off = \"7s\"\nabort_hold_off = \"8s\"\nsession_gap = \"9s\"\nturnaround = \"10s\"\nprogress = \"11s\"\nframe_end_idle = \"12s\"\nverdict = \"9s\"\n{BASE}"
+    );
+    let text = profile("lis02", &rules);
+    let plan = library(&[("a/one", text.as_str())]).compile("a/one").unwrap().plan.unwrap();
+    let LinkSettings::Lis01(settings) = plan.link_settings(Role::Host, None, ErrorMode::Close) else {
+        panic!("not LIS01");
+    };
+    assert!(settings.tolerates(Tolerance::ChecksumOff) && settings.tolerates(Tolerance::EotReply));
+    assert_eq!(settings.send_checksum, SentChecksum::Blanks);
+    assert_eq!((settings.packing, settings.interrupt), (Packing::RecordChain, InterruptPolicy::Ignore));
+    assert_eq!((settings.attempts, settings.bids_max), (3, Some(4)));
+    assert_eq!(settings.capability, Capability::ReceiveOnly);
+    let waits = [
+        settings.bid_reply_timeout,
+        settings.frame_reply_timeout,
+        settings.receive_timeout,
+        settings.busy_hold_off,
+        settings.contention_hold_off_instrument,
+        settings.contention_hold_off_host,
+        settings.interrupt_hold_off,
+        settings.abort_hold_off,
+        settings.session_gap,
+        settings.turnaround,
+        settings.progress_timeout,
+        settings.frame_end_idle,
+        settings.verdict_timeout,
+    ];
+    assert_eq!(waits.map(|wait| wait.as_secs()), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 9]);
+    let LinkSettings::Lis01(analyzer) = plan.link_settings(Role::Instrument, None, ErrorMode::Close) else {
+        panic!("not LIS01");
+    };
+    assert_eq!(analyzer.capability, Capability::SendOnly, "the other end of the line does the other half");
+}
+
+#[test]
+fn a_profile_that_does_not_look_at_checksums_is_used_with_a_warning() {
+    for (word, code) in [("report", "checksum-ignored"), ("off", "checksum-off"), ("blank", "checksum-off")] {
+        let text = profile("lis02", &format!("[link]\nchecksum = \"{word}\"\n{BASE}"));
+        let compiled = library(&[("a/one", text.as_str())]).compile("a/one").unwrap();
+        assert!(compiled.plan.is_some());
+        let said = said(&compiled);
+        assert!(said.contains("warning: frames are taken") && said.contains(code), "{said}");
+    }
+    let text = profile("lis02", &format!("[link]\nchecksum = \"required\"\n{BASE}"));
+    assert!(library(&[("a/one", text.as_str())]).compile("a/one").unwrap().reports.is_empty());
+}
+
+#[test]
+fn every_dialect_has_its_machine_and_its_keys_reach_it() {
+    let link = |protocol: &str, keys: &str| {
+        let rules = if protocol == "lis02" {
+            format!("[link]\n{keys}\n{BASE}")
+        } else {
+            format!(
+                "[link]\n{keys}\n[specimen]\nid = \"id\"\n[result]\ntest = \"test\"\nvalue = \"value\"\n[text]\nfields = {{ id = 'ID (\\S+)' }}\nrow = '(?P<test>[A-Z]+) +(?P<value>\\S+)'\n"
+            )
+        };
+        let text = profile(protocol, &rules);
+        let plan = compiled(&library(&[("a/one", text.as_str())]), "a/one");
+        match plan.link_settings(Role::Instrument, None, ErrorMode::Resync) {
+            LinkSettings::Delimited(settings) => settings,
+            other => panic!("{other:?}"),
+        }
+    };
+    let common = |base: DelimitedSettings| DelimitedSettings {
+        role: Role::Instrument,
+        error_mode: ErrorMode::Resync,
+        ..base
+    };
+    assert_eq!(
+        link(
+            "lis02",
+            "dialect = \"control-ack-envelope\"\ntolerate = [\"reply-byte-in-text\"]\ntimers.block_reply = \"300ms\""
+        ),
+        common(DelimitedSettings {
+            tolerate: Tolerances::OF_TEXTS,
+            block_idle: Some(Duration::from_millis(300)),
+            ..DelimitedSettings::control_ack_envelope()
+        })
+    );
+    assert_eq!(
+        link("lis02", "dialect = \"records\"\nend = \"<LF>\"\nreply = \"ack-message\""),
+        common(DelimitedSettings {
+            end: b"\n".to_vec(),
+            reply: TextReply::AckOrNakAtTerminator,
+            ..DelimitedSettings::records()
+        })
+    );
+    assert_eq!(link("lis02", "dialect = \"soh-block\""), common(DelimitedSettings::soh_block()));
+    assert_eq!(
+        link("text", "dialect = \"fixed-length\"\nlength = 186"),
+        common(DelimitedSettings::fixed_length(186))
+    );
+    assert_eq!(link("text", "dialect = \"bci\""), common(DelimitedSettings::bci()));
+    assert_eq!(
+        link(
+            "text",
+            "dialect = \"delimited\"\ncheck = \"sum-before-end\"\ncontinued = \"<ETB>\"\nbetween = \"<LF>\"\nlength = 80\nanswer = [{ to = \"P<FS>\", with = \"N<FS>\", data = false }, { to = \"R\" }]\ntimers.idle_end = \"2s\"",
+        ),
+        common(DelimitedSettings {
+            check: Check::SumBeforeEnd,
+            continued: vec![0x17],
+            between: vec![0x0A],
+            length: Some(80),
+            reply: TextReply::AckOrNak,
+            answers: vec![
+                Answer { to: b"P\x1C".to_vec(), with: b"N\x1C".to_vec(), is_data: false },
+                Answer { to: b"R".to_vec(), with: Vec::new(), is_data: true },
+            ],
+            idle_end: Some(Duration::from_secs(2)),
+            ..DelimitedSettings::default()
+        })
+    );
 }

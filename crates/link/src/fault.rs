@@ -305,7 +305,7 @@ impl fmt::Display for FaultKind {
             Self::UnitCutOff => f.write_str("connection closed inside a block"),
             Self::UnitTooLong { limit } => write!(f, "block longer than {limit} bytes"),
             Self::BlockEndMalformed => f.write_str("end byte without CR"),
-Self::MessageUnframed => f.write_str("message without block framing"),
+            Self::MessageUnframed => f.write_str("message without block framing"),
             Self::CommitReply => f.write_str("reply of MLLP release 2 to nothing"),
             Self::UnitLength { expected, received } => {
                 write!(f, "{received} bytes of text where {expected} are right")

@@ -250,8 +250,8 @@ impl Session {
         self.link.handle(now.monotonic, link::Input::Refuse(pending.link_token));
         // NAK of a line of release 2 makes the sender repeat, as some replies do; silence on an open
         // stream does not.
-        let repeats = self.settings.plan.link.release == link::Release::Two
-            || self.reply_failure(now, &pending.replies);
+        let repeats =
+            self.settings.plan.link.has_commit_replies() || self.reply_failure(now, &pending.replies);
         if pending.replies.is_hl7() && !repeats {
             self.effects.push_back(Effect::Close("the message could not be stored"));
         }

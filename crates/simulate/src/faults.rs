@@ -2,7 +2,6 @@
 //! right host gets every message in the end.
 
 use labwire_driver::{Dialect, LinkSettings};
-use labwire_link::TextReply;
 
 use crate::seed::Chance;
 
@@ -39,11 +38,10 @@ impl Fault {
     /// Whether a line has what this fault breaks, and a way to get over it: where nothing is acknowledged,
     /// nothing is repeated.
     pub(crate) fn exists_on(self, link: &LinkSettings) -> bool {
-        let acknowledged = link.dialect != Dialect::Delimited || link.reply != TextReply::None;
         match self {
             Self::BadChecksum => matches!(link.dialect, Dialect::Lis01 | Dialect::Bci),
             Self::GarbledReply | Self::DropBeforeEot => link.dialect == Dialect::Lis01,
-            Self::DropBeforeEnd | Self::DropBeforeReply => acknowledged,
+            Self::DropBeforeEnd | Self::DropBeforeReply => link.is_acknowledged(),
             Self::ByteByByte => true,
         }
     }

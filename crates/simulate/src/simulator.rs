@@ -6,11 +6,9 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use labwire_driver::{Dialect, Plan};
+use labwire_link::SendFailure;
 use labwire_link::control::{ACK, EOT, ETB, ETX, GS, NAK};
-use labwire_link::{
-    ErrorMode, Event as LinkEvent, Input as LinkInput, Link, LinkSettings, Machine, Packing, Role,
-};
-use labwire_link::{SendFailure, TextReply};
+use labwire_link::{ErrorMode, Event as LinkEvent, Input as LinkInput, Link, LinkSettings, Machine, Role};
 use labwire_message::{Index, Name, Path, Syntax};
 use labwire_model::Kind;
 
@@ -313,8 +311,7 @@ impl Simulator {
     }
 
     fn one_record_a_frame(&self) -> bool {
-        let link = &self.plan.link;
-        link.dialect == Dialect::Lis01 && link.packing == Packing::RecordPerFrame
+        self.plan.link.has_a_frame_for_each_record()
     }
 
     /// Whether this is the frame, block or text that the message ends with.
@@ -322,7 +319,7 @@ impl Simulator {
         match self.plan.link.dialect {
             Dialect::Lis01 if self.one_record_a_frame() => out.get(2) == Some(&b'L'),
             Dialect::Lis01 => out.contains(&ETX),
-            Dialect::Mllp | Dialect::Delimited | Dialect::Bci => true,
+            _ => true,
         }
     }
 
@@ -330,9 +327,7 @@ impl Simulator {
         match event {
             LinkEvent::Sent { .. } => match self.plan.link.dialect {
                 Dialect::Mllp => self.reply_due = Some(now + self.settings.reply_timeout),
-                Dialect::Delimited if self.plan.link.reply == TextReply::None => {
-                    self.done(now, Event::Written)
-                }
+                _ if !self.plan.link.is_acknowledged() => self.done(now, Event::Written),
                 _ => self.done(now, Event::Acknowledged),
             },
             LinkEvent::SendFailed { reason: SendFailure::ConnectionLost, .. } => self.take_off(),

@@ -125,7 +125,7 @@ impl Host {
                 let reply = acknowledge(&header, AckCode::Aa, &fields);
                 self.link.handle(now, LinkInput::Send { id: self.replies, message: &reply });
             }
-            Dialect::Delimited | Dialect::Bci => self.messages.push(bytes.to_vec()),
+            _ => self.messages.push(bytes.to_vec()),
         }
     }
 
