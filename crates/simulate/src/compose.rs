@@ -158,7 +158,7 @@ impl Composer {
             ("specimen id", read.specimen_id.as_ref() == Some(&draft.specimen_id)),
             ("test", read.analyzer_test.as_ref() == Some(&sent.code)),
             ("value", read.text.as_deref() == Some(&self.written(sent))),
-            ("unit", self.plan.recipe(Part::Unit).is_none() || read.unit == sent.unit),
+            ("unit", self.plan.recipe(Part::Unit).is_none() || sent.unit.is_none() || read.unit == sent.unit),
         ];
         match differs.iter().find(|(_, same)| !same) {
             None => Ok(()),
@@ -289,6 +289,7 @@ impl Composer {
                 let numeric = draft.rows[ordinal].text.starts_with(|char: char| char.is_ascii_digit());
                 record.text(1, (ordinal + 1).to_string().as_bytes());
                 record.text(2, if numeric { b"NM" } else { b"ST" }).text(11, b"F");
+                common.fill(record);
                 row.fill(record);
             });
         }
