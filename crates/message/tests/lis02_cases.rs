@@ -1,7 +1,7 @@
-//! The record layer's conformance cases, each named by its id: delimiters and fields (REC), escapes
-//! (ESC), characters (CHR), hierarchy and sequence (HIE), storage and restart (STO), values (VAL).
+//! The record layer close to the code: what the conformance cases of the same ids do not show already,
+//! or show through a profile or a session only.
 
-use labwire_message::lis02::{self, Hierarchy, MessageBuilder, Resumption, Saved};
+use labwire_message::lis02::{self, Hierarchy, Resumption};
 use labwire_message::{Charset, Delimiters, End, Index, Name, Path, Syntax, View, escape};
 
 /// Scans records written with `⏎` for CR and hands the view to the test.
@@ -91,35 +91,6 @@ fn rec_05_two_messages_in_a_session_keep_their_own_delimiters() {
 }
 
 #[test]
-fn rec_06_trailing_delimiters_change_nothing() {
-    for message in [r"H|\^&⏎P|1⏎", r"H|\^&⏎P|1||||||⏎"] {
-        assert_eq!(part(message, "P.2").as_deref(), Some("1"));
-        assert!(part(message, "P.8").is_none_or(|field| field.is_empty()));
-    }
-}
-
-#[test]
-fn rec_07_fields_beyond_the_standard_are_kept() {
-    let message = format!("H|\\^&⏎R|1|{}⏎", (3..=20).map(|n| n.to_string()).collect::<Vec<_>>().join("|"));
-    assert_eq!(part(&message, "R.14").as_deref(), Some("14"));
-    assert_eq!(part(&message, "R.20").as_deref(), Some("20"));
-    assert_eq!(part(&message, "R.21"), None);
-}
-
-#[test]
-fn rec_08_and_09_absent_empty_and_delete_are_three_things() {
-    assert_eq!(part(r"H|\^&⏎P|1⏎", "P.8"), None);
-    assert_eq!(part(r"H|\^&⏎P|1||||||⏎", "P.8").as_deref(), Some(""));
-    with("H|\\^&⏎P|1||||||\"\"⏎", |view| {
-        let field = view.record(1).unwrap().field(8).unwrap();
-        assert!(field.is_delete() && !field.is_empty());
-    });
-    with("H|\\^&⏎P|1||||||\"x\"⏎", |view| {
-        assert!(!view.record(1).unwrap().field(8).unwrap().is_delete())
-    });
-}
-
-#[test]
 fn rec_10_record_letters_are_case_insensitive_and_content_is_not() {
     with(r"h|\^&⏎p|1||abC⏎l|1|N⏎", |view| {
         assert_eq!(names(&view), "H P L");
@@ -127,12 +98,6 @@ fn rec_10_record_letters_are_case_insensitive_and_content_is_not() {
         assert!(view.findings().is_empty());
     });
     assert_eq!(part(r"h|\^&⏎p|1||abC⏎", "P.4").as_deref(), Some("abC"));
-}
-
-#[test]
-fn rec_11_a_record_of_a_hundred_thousand_bytes_is_whole() {
-    let long = "x".repeat(100_000);
-    assert_eq!(part(&format!("H|\\^&⏎C|1|I|{long}|G⏎"), "C.4"), Some(long));
 }
 
 #[test]
@@ -194,42 +159,10 @@ fn esc_sequences_decode_once_and_what_is_none_stays() {
 }
 
 #[test]
-fn esc_04_a_value_with_delimiters_travels_and_comes_back() {
-    let encoded = escape::encode_lis02(b"1|2^3\\4&5", &Delimiters::LIS02);
-    assert_eq!(encoded.as_ref(), b"1&F&2&S&3&R&4&E&5");
-    assert_eq!(escape::decode_lis02(&encoded, &Delimiters::LIS02).bytes.as_ref(), b"1|2^3\\4&5");
-}
-
-#[test]
 fn esc_06_the_definition_in_the_header_is_never_unescaped() {
     assert_eq!(text(r"H|\^&|&E&⏎", "H.2").as_deref(), Some(r"\^&"));
     assert_eq!(text(r"H|\^&|&E&⏎", "H.3").as_deref(), Some("&"));
     assert_eq!(text(r"H|\^&F&|x⏎", "H.2").as_deref(), Some(r"\^&F&"), "nor where it looks like a sequence");
-}
-
-#[test]
-fn chr_01_disallowed_bytes_are_escaped_and_never_sent_raw() {
-    for byte in (0_u8..=255).filter(|byte| byte.is_ascii_control() || *byte == 255) {
-        let encoded = escape::encode_lis02(&[b'a', byte, b'b'], &Delimiters::LIS02).into_owned();
-        assert_eq!(encoded, format!("a&X{byte:02X}&b").into_bytes());
-    }
-    let without_escape = Delimiters { escape: None, ..Delimiters::LIS02 };
-    assert_eq!(escape::encode_lis02(b"a|b", &without_escape).as_ref(), b"a b");
-}
-
-#[test]
-fn chr_02_bytes_above_ascii_are_kept_exactly() {
-    let all: Vec<u8> = (128..=254).collect();
-    assert_eq!(escape::encode_lis02(&all, &Delimiters::LIS02).as_ref(), all);
-    let message = [b"H|\\^&\rC|1|I|".as_slice(), &all, b"|G\r"].concat();
-    let mut index = Index::new();
-    let view = index.scan(Syntax::Lis02, &message);
-    assert_eq!(view.record(1).unwrap().field(4).unwrap().bytes(), all);
-}
-
-#[test]
-fn chr_03_tab_and_vertical_tab_inside_a_field_are_kept() {
-    assert_eq!(part("H|\\^&⏎C|1|I|a\tb\u{b}c\u{7}d⏎", "C.4").as_deref(), Some("a\tb\u{b}c\u{7}d"));
 }
 
 /// Letters of the records, and for each the place of its parent.
@@ -306,18 +239,6 @@ fn hie_ancestors_and_children_can_be_asked_for() {
 }
 
 #[test]
-fn hie_07_records_behind_a_terminator_belong_to_no_message() {
-    with(r"H|\^&⏎L|1⏎C|1⏎M|1⏎H|\^&⏎L|1⏎", |view| {
-        let split = lis02::messages(&view);
-        assert_eq!(
-            split.messages.iter().map(|message| message.records.clone()).collect::<Vec<_>>(),
-            [0..2, 4..6]
-        );
-        assert_eq!(codes(&split.findings), ["record-after-terminator"; 2]);
-    });
-}
-
-#[test]
 fn hie_08_a_session_that_begins_without_a_header_says_so_for_each_record() {
     with(r"P|1⏎O|1⏎R|1⏎L|1⏎", |view| {
         let split = lis02::messages(&view);
@@ -356,32 +277,6 @@ fn hie_10_two_messages_in_a_session_are_two() {
     });
 }
 
-/// Writes one record of each letter and reads back what was numbered.
-fn numbered(letters: &str) -> String {
-    let mut message = MessageBuilder::new(Delimiters::LIS02);
-    for letter in letters.bytes() {
-        match letter {
-            b'H' => message.header(|_| {}),
-            letter => message.record(letter, |_| {}),
-        };
-    }
-    let bytes = message.finish();
-    let mut index = Index::new();
-    let view = index.scan(Syntax::Lis02, &bytes);
-    let number = |record: labwire_message::Record<'_>| {
-        let number = record.field(2).filter(|_| !record.is_header()).map_or(&b""[..], |field| field.bytes());
-        format!("{}{}", record.name(), String::from_utf8_lossy(number))
-    };
-    view.records().map(number).collect::<Vec<_>>().join(" ")
-}
-
-#[test]
-fn hie_11_to_13_generated_sequence_numbers_restart_where_the_standard_says() {
-    assert_eq!(numbered("HPORRORPOL"), "H P1 O1 R1 R2 O2 R1 P2 O1 L1", "HIE-11");
-    assert_eq!(numbered("HPCOCRCCRCOCL"), "H P1 C1 O1 C1 R1 C1 C2 R2 C1 O2 C1 L1", "HIE-12");
-    assert_eq!(numbered("HPLHPPL"), "H P1 L1 H P1 P2 L1", "HIE-13");
-}
-
 #[test]
 fn hie_14_a_wrong_sequence_number_is_said_when_asked_and_holds_nothing() {
     with(r"H|\^&⏎P|1⏎O|1⏎R|1⏎R|1⏎L|1⏎", |view| {
@@ -390,59 +285,6 @@ fn hie_14_a_wrong_sequence_number_is_said_when_asked_and_holds_nothing() {
         assert_eq!(codes(&findings), ["sequence-number"]);
         assert_eq!((findings[0].record, findings[0].field, findings[0].offset), (5, Some(2), 20));
     });
-}
-
-/// The worked example of LIS02-A2 §4.2: seventeen records by letter, each with its level.
-const WORKED: [(char, u8); 17] = [
-    ('A', 0),
-    ('B', 1),
-    ('C', 2),
-    ('D', 3),
-    ('E', 2),
-    ('F', 2),
-    ('G', 1),
-    ('H', 2),
-    ('I', 3),
-    ('J', 3),
-    ('K', 4),
-    ('L', 3),
-    ('M', 2),
-    ('N', 1),
-    ('O', 2),
-    ('P', 3),
-    ('Q', 0),
-];
-
-fn letters(places: impl IntoIterator<Item = usize>) -> String {
-    places.into_iter().filter_map(|place| WORKED.get(place)).map(|(letter, _)| *letter).collect()
-}
-
-#[test]
-fn sto_01_records_are_saved_when_the_level_falls() {
-    let mut saved = Saved::new();
-    let events: Vec<_> = WORKED
-        .iter()
-        .map(|(letter, level)| (*letter, letters(saved.push(*level))))
-        .filter(|(_, saved)| !saved.is_empty())
-        .collect();
-    let expected = [('E', "ABCD"), ('G', "EF"), ('L', "GHIJK"), ('M', "L"), ('N', "M"), ('Q', "NOP")];
-    assert_eq!(events, expected.map(|(letter, saved)| (letter, saved.to_owned())));
-    assert_eq!((letters(saved.push_terminator()), saved.saved(), saved.arrived()), ("Q".to_owned(), 18, 18));
-}
-
-#[test]
-fn sto_02_a_sender_repeats_the_ancestors_and_what_is_unsaved() {
-    let expected = "A AB ABC ABCD ABCDE ABEF ABEFG AGH AGHI AGHIJ AGHIJK AGHIJKL AGHLM AGMN ANO ANOP ANOPQ";
-    let mut saved = Saved::new();
-    let repeated: Vec<_> = WORKED
-        .iter()
-        .map(|(letter, level)| {
-            let before = letters(saved.repeated(*level));
-            saved.push(*level);
-            format!("{before}{letter}")
-        })
-        .collect();
-    assert_eq!(repeated.join(" "), expected);
 }
 
 /// Compares two sessions as a receiver does that leaves the header's time out.
@@ -498,29 +340,6 @@ fn a_sender_that_missed_the_last_reply_counts_less_as_saved_and_is_understood() 
     let incomplete = r"H|\^&⏎P|1⏎O|1|S1⏎R|1|^^^A|5⏎O|1|S1⏎R|1|^^^B|6⏎O|1|S1⏎";
     let continues = r"H|\^&⏎P|1⏎O|1|S1⏎R|1|^^^B|6⏎O|1|S1⏎R|1|^^^C|7⏎L|1⏎";
     assert_eq!(resumed(incomplete, continues), Resumption::Continues { kept: 4, from: 2 });
-}
-
-#[test]
-fn val_01_and_02_times_of_every_precision_arrive_as_sent() {
-    for time in ["19891201", "198905011530", "19890501153000", "19890501153000-0500"] {
-        assert_eq!(part(&format!("H|\\^&⏎R|1|^^^A|1||||||||{time}⏎"), "R.12").as_deref(), Some(time));
-    }
-}
-
-#[test]
-fn val_05_every_flag_and_status_survives_writing_and_reading() {
-    let flags = ["L", "H", "LL", "HH", "<", ">", "N", "A", "U", "D", "B", "W", "Q^7"];
-    let statuses = ["C", "P", "F", "X", "I", "S", "M", "R", "N", "Q", "V", "W", "?"];
-    for (flag, status) in flags.into_iter().zip(statuses) {
-        let mut message = MessageBuilder::new(Delimiters::LIS02);
-        message.header(|_| {}).record(b'R', |result| {
-            result.component(3, 4, b"A").text(4, b"1").text(7, flag.as_bytes()).text(9, status.as_bytes());
-        });
-        let message = String::from_utf8(message.finish()).unwrap();
-        assert_eq!(text(&message, "R.7").as_deref(), Some(flag));
-        assert_eq!(text(&message, "R.9").as_deref(), Some(status));
-        assert_eq!(text(&message, "R.3.4").as_deref(), Some("A"));
-    }
 }
 
 #[test]
