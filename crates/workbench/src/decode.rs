@@ -284,7 +284,10 @@ impl Decoded {
             let part = view.part(message.records);
             let begins = extent.start;
             let before = part.record(0).map_or(0, |record| record.ordinal() - 1);
-            let mut decoded = plan.decode(&bytes[extent], context);
+            let mut decoded = match plan.link.strict {
+                true => plan.decode_strictly(&bytes[extent], context),
+                false => plan.decode(&bytes[extent], context),
+            };
             for diagnostic in &mut decoded.diagnostics {
                 // Positions of the file, not of the message in it.
                 diagnostic.position.byte += at + begins;
@@ -393,5 +396,20 @@ mod tests {
         let told: Vec<_> = decoded.lines().into_iter().filter(|line| line["code"] == "line-end").collect();
         assert_eq!(told.len(), 1);
         assert_eq!((&told[0]["message_id"], &told[0]["byte"]), (&json!("1"), &json!(11)));
+    }
+
+    #[test]
+    fn a_strict_profile_is_strict_about_bare_records_too() {
+        let generic = Library::embedded().compile("generic/lis02").and_then(|compiled| compiled.plan);
+        let mut plan = generic.unwrap();
+        let bytes = b"H|\\^&|||One\rP|1\rO|1|S1\rR|2|^^^A|5\rL|1|N\r";
+        let file = File { name: "one", bytes, driver: None, zone: &TimeZone::UTC };
+        let told = |plan: &Plan| {
+            let decoded = decode_with(&Arc::new(plan.clone()), Vec::new(), &file);
+            decoded.lines().iter().any(|line| line["code"] == "sequence-number")
+        };
+        assert!(!told(&plan));
+        plan.link.strict = true;
+        assert!(told(&plan));
     }
 }
