@@ -7,7 +7,8 @@ use labwire_schema::{Entry, Problem, Source, Tree, Value, has_errors, read_overl
 
 use crate::compile;
 use crate::keys::PROFILE;
-use crate::plan::Plan;
+use crate::link::Dialect;
+use crate::plan::{Plan, Protocol};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
@@ -226,12 +227,27 @@ struct Gathered<'s> {
 }
 
 /// What is missing from the whole is missing from the file on top.
-fn laid_over(below: Tree, over: Tree) -> Tree {
+fn laid_over(mut below: Tree, over: Tree) -> Tree {
+    // What was said about another dialect means nothing for this one.
+    if over.root.text("link.dialect").is_some_and(|dialect| Some(dialect) != dialect_of(&below))
+        && let Value::Table(entries) = &mut below.root.value
+    {
+        entries.retain(|entry| entry.key != "link");
+    }
     let (origin, span) = (over.root.origin, over.root.span.clone());
     let mut tree = below.overlaid(over);
     tree.root.origin = origin;
     tree.root.span = span;
     tree
+}
+
+/// The dialect of a tree, named or not.
+fn dialect_of(tree: &Tree) -> Option<&str> {
+    let usual = || {
+        let protocol = tree.root.text("analyzer.protocol").and_then(Protocol::from_word)?;
+        Dialect::carrying(protocol).first().map(|dialect| dialect.as_str())
+    };
+    tree.root.text("link.dialect").or_else(usual)
 }
 
 /// What a profile says of itself alone is not inherited.

@@ -316,3 +316,23 @@ fn every_dialect_has_its_machine_and_its_keys_reach_it() {
         })
     );
 }
+
+#[test]
+fn a_profile_that_names_another_dialect_inherits_nothing_of_the_other_one() {
+    let base =
+        profile("lis02", &format!("[link]\nsend_text_bytes_max = 100\nchecksum = \"required\"\n{BASE}"));
+    let over = |link: &str| {
+        let over = format!("schema = 1\nextends = \"a/base\"\n[link]\n{link}\n");
+        compiled(&library(&[("a/base", base.as_str()), ("a/one", over.as_str())]), "a/one").link_settings(
+            Role::Host,
+            None,
+            ErrorMode::Close,
+        )
+    };
+    assert_eq!(
+        over("dialect = \"control-ack-envelope\""),
+        LinkSettings::Delimited(DelimitedSettings::control_ack_envelope())
+    );
+    let LinkSettings::Lis01(same) = over("dialect = \"lis01\"") else { panic!("not LIS01") };
+    assert_eq!(same.send_text_bytes_max, 100, "the usual dialect is the same whether it is named or not");
+}

@@ -16,7 +16,7 @@ pub(super) static LINK: Table = Table::new(
         Key::optional(
             "dialect",
             Shape::OneOf(DIALECTS),
-            "`lis01` carries `lis02`, `mllp` carries `hl7` and `law`; the others carry `text`, and all of them but `bci` and `fixed-length` also `lis02` without frames. The introduction says what each looks like on the wire.",
+            "`lis01` carries `lis02`, `mllp` carries `hl7` and `law`; the others carry `text`, and all of them but `bci` and `fixed-length` also `lis02` without frames. The introduction says what each looks like on the wire. A profile that names another dialect than the one it extends inherits nothing of `[link]`.",
         )
         .default("the first that carries the protocol"),
         Key::optional("strict", Shape::Bool, "Follows the standard's state tables to the letter, and holds observations in records that LIS02 does not allow.").default("false"),
