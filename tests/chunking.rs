@@ -18,6 +18,7 @@ use jiff::tz::TimeZone;
 use labwire_capture::{Content, Reader};
 use labwire_driver::{Library, Plan};
 use labwire_link::ErrorMode;
+use labwire_schema::Source;
 use labwire_session::{Effect, Input, Now, Session, Settings, Token};
 use labwire_workbench::{Heard, Host, Step};
 use proptest::prelude::*;
@@ -67,7 +68,45 @@ fn captures() -> Vec<PathBuf> {
 
 fn cases() -> Vec<Case> {
     let library = Library::embedded();
-    captures().iter().map(|path| case(&library, path)).collect()
+    captures().iter().map(|path| case(&library, path)).chain(dialects()).collect()
+}
+
+/// The dialects of which there is no capture: good messages, broken ones, and good ones again.
+fn dialects() -> Vec<Case> {
+    const MESSAGE: &str = "H|\\^&\rP|1\rO|1|S7\rR|1|^^^GLU|5.4\rL|1|N\r";
+    const HALF: &str = "H|\\^&\rP|1\rO|1|S8\rR|1|^^^GL";
+    let lines = [
+        (
+            "dialect = \"control-ack-envelope\"",
+            format!(
+                "\u{5}\u{2}{MESSAGE}\u{3}\u{4}\r\n\u{2}{HALF}\u{2}{MESSAGE}\u{3}\u{4}\u{5}\u{2}{HALF}\u{5}\u{2}{MESSAGE}\u{3}\u{4}"
+            ),
+        ),
+        ("dialect = \"soh-block\"", format!("\u{1}{MESSAGE}\u{4}\n\u{1}{HALF}\u{1}{MESSAGE}\u{4}")),
+        ("dialect = \"records\"", format!("{MESSAGE}\n{HALF}\r{MESSAGE}{HALF}")),
+        ("dialect = \"records\"\nreply = \"ack-message\"", format!("{MESSAGE}{MESSAGE}{HALF}")),
+        (
+            "dialect = \"delimited\"\ncheck = \"bcc\"",
+            format!("\u{2}{HALF}\u{3}x\u{2}{MESSAGE}\u{3}x\u{2}L|1\u{3}\u{2}"),
+        ),
+        (
+            "checksum = \"off\"\ntolerate = [\"frame-number-absent\", \"eot-reply\"]",
+            format!("\u{5}\u{2}{MESSAGE}\u{3}\u{2}{MESSAGE}\u{3}  \r\n\u{2}{HALF}\u{17}00\r\n\u{4}"),
+        ),
+    ];
+    let case = |(link, stream): (&str, String)| {
+        let profile = format!("schema = 1\n[link]\n{link}\n");
+        let file = ("generic/lis02".to_owned(), Source::new("site.toml", profile));
+        let compiled = Library::embedded().with_directory(vec![file]).compile("generic/lis02");
+        let plan = compiled.and_then(|compiled| compiled.plan);
+        Case {
+            name: link.to_owned(),
+            plan: Arc::new(plan.unwrap_or_else(|| panic!("{link} does not compile"))),
+            started: Timestamp::UNIX_EPOCH,
+            parts: vec![Part::Bytes(stream.into_bytes())],
+        }
+    };
+    lines.into_iter().map(case).collect()
 }
 
 fn case(library: &Library, path: &Path) -> Case {
@@ -198,6 +237,15 @@ fn assert_cuts_change_nothing(strict: Option<bool>) {
         messages += whole.heard.iter().filter(|heard| matches!(heard, Heard::Message { .. })).count();
     }
     assert!(messages > 80, "only {messages} messages in all captures: nothing was compared");
+}
+
+#[test]
+fn in_the_stream_of_every_dialect_there_is_a_message_to_hear() {
+    for case in dialects() {
+        let heard = case.play(None, in_one_piece).heard;
+        let complete = heard.iter().filter(|heard| matches!(heard, Heard::Message { .. })).count();
+        assert!(complete > 0, "{}: {heard:?}", case.name);
+    }
 }
 
 #[test]

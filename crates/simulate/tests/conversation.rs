@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use labwire_driver::{Context, Dialect, Library, Plan, Source};
+use labwire_driver::{Context, Dialect, Library, Plan, Protocol, Source};
 use labwire_link::{ErrorMode, Event as LinkEvent, Input as LinkInput, Link, Machine, Role, UnitEnd};
 use labwire_message::hl7::{AckCode, AckFields, acknowledge};
 use labwire_message::{Index, Syntax};
@@ -25,8 +25,23 @@ const STARTED: DateTime = DateTime::constant(2026, 3, 2, 8, 14, 7, 0);
 
 fn plans() -> Vec<Arc<Plan>> {
     let library = Library::embedded();
-    let plans: Vec<_> = library.ids().iter().map(|id| plan(&library, id)).collect();
+    let mut plans: Vec<_> = library.ids().iter().map(|id| plan(&library, id)).collect();
     assert!(plans.len() >= 13, "{} profiles", plans.len());
+    // The dialects and layouts that need not have a shipped profile.
+    for link in [
+        "dialect = \"control-ack-envelope\"",
+        "dialect = \"control-ack-envelope\"\ntimers.block_reply = \"300ms\"",
+        "dialect = \"soh-block\"",
+        "dialect = \"records\"",
+        "dialect = \"delimited\"\ncheck = \"bcc\"",
+        "dialect = \"delimited\"\ncheck = \"sum-behind-end\"\nhandshake = true",
+        "packing = \"record-chain\"\ntolerate = [\"checksum-from-start\", \"eot-reply\"]",
+        "packing = \"message\"\ntolerate = [\"frame-number-absent\"]\ntimers.turnaround = \"50ms\"",
+    ] {
+        let text = format!("schema = 1\n[link]\n{link}\n");
+        let file = ("generic/lis02".to_owned(), Source::new(format!("{link}.toml"), text));
+        plans.push(plan(&library.clone().with_directory(vec![file]), "generic/lis02"));
+    }
     plans
 }
 
@@ -102,8 +117,11 @@ impl Host {
 
     fn take(&mut self, now: Duration, bytes: &[u8], end: UnitEnd) {
         match self.plan.link.dialect {
-            Dialect::Lis01 => {
+            _ if self.plan.protocol == Protocol::Lis02 => {
                 self.partial.extend_from_slice(bytes);
+                if end == UnitEnd::End && self.partial.last() != Some(&b'\r') {
+                    self.partial.push(b'\r');
+                }
                 let complete =
                     self.partial.split(|byte| *byte == b'\r').any(|record| record.starts_with(b"L|"));
                 if complete && end == UnitEnd::End {
