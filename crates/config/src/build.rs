@@ -1,6 +1,7 @@
 //! A tree without mistakes to the typed configuration.
 
 use core::time::Duration;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
@@ -9,8 +10,10 @@ use labwire_schema::{Node, Shape, Table, parse_duration};
 use crate::judge::sqlite_path;
 use crate::keys::{self, SITE};
 use crate::site::{
-    AdminConfig, CaptureConfig, ConnectionConfig, ControlConfig, DataBits, EndpointConfig, ErrorMode,
-    FlowControl, LimitsConfig, LisConfig, Parity, SerialConfig, SiteConfig, SpoolConfig, StopBits,
+    AdminConfig, CallersConfig, CaptureConfig, ConnectionConfig, ControlConfig, DataBits, EndpointConfig,
+    ErrorMode, FlowControl, KeySource, LimitsConfig, LisConfig, LivenessConfig, Parity, PeerLimits,
+    SerialConfig, SiteConfig, SpoolConfig, StopBits, TlsClientsConfig, TlsConnectConfig, TlsIdentityConfig,
+    TlsListenConfig, TlsVersion, WhenFull,
 };
 
 /// The configuration; nothing only if the tree has a mistake that no check reports.
@@ -43,6 +46,10 @@ pub(crate) fn site(root: &Node) -> Option<SiteConfig> {
 fn limits(root: &Node) -> Option<LimitsConfig> {
     Some(LimitsConfig {
         connections_max: usize::try_from(integer(root, "limits.connections_max")?).ok()?,
+        connects_per_minute_max: u32::try_from(integer(root, "limits.connects_per_minute_max")?).ok()?,
+        bytes_per_second_max: u64::try_from(integer(root, "limits.bytes_per_second_max")?).ok()?,
+        message_timeout: duration(root, "limits.message_timeout")?,
+        progress_timeout: duration(root, "limits.progress_timeout")?,
         duplicate_window: duration(root, "limits.duplicate_window")?,
         incomplete_hold: duration(root, "limits.incomplete_hold")?,
         persist_deadline: duration(root, "limits.persist_deadline")?,
@@ -58,7 +65,7 @@ fn connection(node: &Node, site_zone: &TimeZone, limits: &LimitsConfig) -> Optio
     Some(ConnectionConfig {
         name: node.text("name")?.to_owned(),
         driver: node.text("driver")?.to_owned(),
-        endpoint: endpoint(node)?,
+        endpoint: endpoint(node, limits)?,
         time_zone,
         strict: node.bool("strict"),
         error_mode: node.text("error_mode").map(|mode| match mode {
@@ -66,16 +73,40 @@ fn connection(node: &Node, site_zone: &TimeZone, limits: &LimitsConfig) -> Optio
             _ => ErrorMode::Resync,
         }),
         incomplete_hold: node.duration("incomplete_hold").unwrap_or(limits.incomplete_hold),
+        limits: PeerLimits {
+            bytes_per_second_max: match node.integer("bytes_per_second_max") {
+                Some(bytes) => u64::try_from(bytes).ok()?,
+                None => limits.bytes_per_second_max,
+            },
+            message_timeout: node.duration("message_timeout").unwrap_or(limits.message_timeout),
+            progress_timeout: node.duration("progress_timeout").unwrap_or(limits.progress_timeout),
+            idle_timeout: node.duration("idle_timeout"),
+        },
     })
 }
 
-fn endpoint(node: &Node) -> Option<EndpointConfig> {
+fn endpoint(node: &Node, limits: &LimitsConfig) -> Option<EndpointConfig> {
     if let Some(listen) = node.text("tcp.listen") {
-        let allow = node.texts("allow").map(|text| text.parse().ok()).collect::<Option<Vec<_>>>()?;
-        return Some(EndpointConfig::TcpListen { addr: listen.parse().ok()?, allow });
+        return Some(EndpointConfig::TcpListen {
+            addr: listen.parse().ok()?,
+            callers: callers(node, limits)?,
+            liveness: liveness(node)?,
+            tls: match node.table("tls") {
+                Some(tls) => Some(tls_listen(tls)?),
+                None => None,
+            },
+        });
     }
     if let Some(connect) = node.text("tcp.connect") {
-        return Some(EndpointConfig::TcpConnect { addr: connect.parse().ok()? });
+        let addr = connect.parse().ok()?;
+        return Some(EndpointConfig::TcpConnect {
+            addr,
+            liveness: liveness(node)?,
+            tls: match node.table("tls") {
+                Some(tls) => Some(tls_connect(tls, addr)?),
+                None => None,
+            },
+        });
     }
     let serial = node.table("serial")?;
     let keys = &keys::SERIAL;
@@ -101,6 +132,82 @@ fn endpoint(node: &Node) -> Option<EndpointConfig> {
             _ => FlowControl::None,
         },
     }))
+}
+
+fn callers(node: &Node, limits: &LimitsConfig) -> Option<CallersConfig> {
+    Some(CallersConfig {
+        allow: node.texts("allow").map(|text| text.parse().ok()).collect::<Option<Vec<_>>>()?,
+        connections_max: match node.integer("connections_max") {
+            Some(max) => usize::try_from(max).ok()?,
+            None => limits.connections_max,
+        },
+        when_full: match node.text("when_full") {
+            Some("refuse") => WhenFull::Refuse,
+            _ => WhenFull::ReplaceIdle,
+        },
+        connects_per_minute_max: match node.integer("connects_per_minute_max") {
+            Some(max) => u32::try_from(max).ok()?,
+            None => limits.connects_per_minute_max,
+        },
+    })
+}
+
+fn liveness(node: &Node) -> Option<LivenessConfig> {
+    let of = |key| duration_in(node.get("tcp"), &keys::TCP, key);
+    Some(LivenessConfig {
+        keepalive_idle: of("keepalive_idle")?,
+        keepalive_interval: of("keepalive_interval")?,
+        peer_timeout: of("peer_timeout")?,
+    })
+}
+
+fn tls_listen(tls: &Node) -> Option<TlsListenConfig> {
+    let handshakes_max =
+        tls.integer("handshakes_max").or(default_in(&keys::TLS, "handshakes_max")?.parse().ok());
+    Some(TlsListenConfig {
+        identity: tls_identity(tls)?,
+        clients: tls.text("client_ca").map(|ca| TlsClientsConfig {
+            ca: PathBuf::from(ca),
+            names: tls.texts("client_names").map(str::to_owned).collect(),
+        }),
+        minimum: tls_minimum(tls),
+        handshake_timeout: duration_in(Some(tls), &keys::TLS, "handshake_timeout")?,
+        handshakes_max: usize::try_from(handshakes_max?).ok()?,
+    })
+}
+
+fn tls_connect(tls: &Node, address: SocketAddr) -> Option<TlsConnectConfig> {
+    Some(TlsConnectConfig {
+        ca: PathBuf::from(tls.text("ca")?),
+        server_name: tls.text("server_name").map_or_else(|| address.ip().to_string(), str::to_owned),
+        identity: match tls.get("certificate") {
+            Some(_) => Some(tls_identity(tls)?),
+            None => None,
+        },
+        minimum: tls_minimum(tls),
+        handshake_timeout: duration_in(Some(tls), &keys::TLS, "handshake_timeout")?,
+    })
+}
+
+fn tls_identity(tls: &Node) -> Option<TlsIdentityConfig> {
+    let file = tls.text("key").map(|path| KeySource::File(PathBuf::from(path)));
+    let credential = || tls.text("key_credential").map(|name| KeySource::Credential(name.to_owned()));
+    Some(TlsIdentityConfig {
+        certificate: PathBuf::from(tls.text("certificate")?),
+        key: file.or_else(credential)?,
+    })
+}
+
+fn tls_minimum(tls: &Node) -> TlsVersion {
+    match tls.text("minimum") {
+        Some("1.2") => TlsVersion::Tls12,
+        _ => TlsVersion::Tls13,
+    }
+}
+
+fn duration_in(node: Option<&Node>, table: &'static Table, key: &str) -> Option<Duration> {
+    let written = node.and_then(|node| node.duration(key));
+    written.or_else(|| parse_duration(default_in(table, key)?).ok())
 }
 
 /// What the key table says about a key that is not there, so that page and daemon agree.

@@ -1,5 +1,7 @@
 //! What the values of a site file say about each other.
 
+mod tls;
+
 use std::net::SocketAddr;
 
 use labwire_schema::{Entry, Node, Problem, Tree, suggest};
@@ -194,7 +196,7 @@ fn endpoint(connection: &Node, whole: bool, problems: &mut Vec<Problem>) {
         .collect();
     match ways.as_slice() {
         // What a broken file seems to lack may stand in a line that could not be read.
-        [] if whole && connection.get("tcp").is_none_or(|tcp| tcp.is_table() && tcp.entries().is_empty()) => problems.push(
+        [] if whole && connection.get("tcp").is_none_or(leads_nowhere) => problems.push(
             Problem::error(connection.span.clone(), format!("{named} does not say how the analyzer is reached"))
                 .help("add `tcp.listen = \"10.20.0.5:5600\"`, `tcp.connect = \"10.0.0.7:5000\"`\nor `serial = { device = \"/dev/serial/by-id/…\", baud = 9600 }`"),
         ),
@@ -214,9 +216,42 @@ fn endpoint(connection: &Node, whole: bool, problems: &mut Vec<Problem>) {
     }
     plaintext(connection, whole, problems);
     serial_device(connection, problems);
+    meaningless(connection, problems);
+    if whole {
+        tls::check(connection, problems);
+    }
 }
 
-/// Results cross the network in clear, so the file must say which network.
+/// Whether a `tcp` table has nothing but keys that stand beside an address.
+fn leads_nowhere(tcp: &Node) -> bool {
+    const BESIDE: [&str; 3] = ["keepalive_idle", "keepalive_interval", "peer_timeout"];
+    tcp.is_table() && tcp.entries().iter().all(|entry| BESIDE.contains(&entry.key.as_str()))
+}
+
+/// Keys about callers where nobody calls, and about the network where there is none.
+fn meaningless(connection: &Node, problems: &mut Vec<Problem>) {
+    const CALLERS: [&str; 3] = ["connections_max", "when_full", "connects_per_minute_max"];
+    const NETWORK: [&str; 2] = ["idle_timeout", "tls"];
+    let (on, keys): (_, &[&[&str]]) = if connection.get("tcp.listen").is_some() {
+        return;
+    } else if connection.get("tcp.connect").is_some() {
+        ("where we connect to the analyzer", &[&CALLERS])
+    } else if connection.get("serial").is_some() {
+        ("on a serial line", &[&CALLERS, &NETWORK])
+    } else {
+        return;
+    };
+    for key in keys.iter().copied().flatten() {
+        if let Some(entry) = connection.entry(key) {
+            problems.push(
+                Problem::error(entry.key_span.clone(), format!("`{key}` means nothing {on}"))
+                    .help("leave it out"),
+            );
+        }
+    }
+}
+
+/// Where results cross the network in clear, or from whoever connects, the file must say which network.
 fn plaintext(connection: &Node, whole: bool, problems: &mut Vec<Problem>) {
     let allow = connection.entry("allow");
     if let Some(entry) = allow
@@ -246,13 +281,23 @@ fn plaintext(connection: &Node, whole: bool, problems: &mut Vec<Problem>) {
                 .help("write the port that the analyzer is set to"),
             );
         }
-        if !address.ip().to_canonical().is_loopback() && allow.is_none() && whole {
+        let network = !address.ip().to_canonical().is_loopback() && allow.is_none() && whole;
+        if network && connection.get("tls").is_none() {
             problems.push(
                 Problem::error(
                     node.span.clone(),
                     format!("results come to {address} in clear, and from anyone"),
                 )
                 .help(format!("say who may connect: `allow = [\"{}\"]`", neighbourhood(address))),
+            );
+        } else if network && connection.get("tls.client_ca").is_none() {
+            problems.push(
+                Problem::error(node.span.clone(), format!("results come to {address} from anyone")).help(
+                    format!(
+                        "say who may connect: `allow = [\"{}\"]`, or `client_ca` and `client_names` in `tls`",
+                        neighbourhood(address)
+                    ),
+                ),
             );
         }
     }
@@ -261,7 +306,7 @@ fn plaintext(connection: &Node, whole: bool, problems: &mut Vec<Problem>) {
         && !address.ip().to_canonical().is_loopback()
     {
         match allow {
-            None if !whole => {}
+            None if !whole || connection.get("tls").is_some() => {}
             None => problems.push(
                 Problem::error(node.span.clone(), format!("results come from {address} in clear"))
                     .help(format!("say that this is meant: `allow = [\"{}\"]`", address.ip())),

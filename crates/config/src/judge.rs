@@ -97,6 +97,44 @@ pub(crate) fn device(text: &str) -> Result<(), Mistake> {
     path(text)
 }
 
+pub(crate) fn credential(text: &str) -> Result<(), Mistake> {
+    const HELP: &str = "write the name that stands before the colon of LoadCredential= in the unit";
+    if text.is_empty() {
+        return Err(Mistake::new("empty name").help(HELP));
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match text.char_indices().find(|(_, c)| !fits(*c)) {
+        Some((at, wrong)) => Err(Mistake::new(format!("`{wrong}` cannot stand in the name of a credential"))
+            .at(at..at + wrong.len_utf8())
+            .help(HELP)),
+        None if text.starts_with('.') => {
+            Err(Mistake::new("the name of a credential does not begin with a dot").at(0..1).help(HELP))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A name that a certificate can carry.
+pub(crate) fn subject(text: &str) -> Result<(), Mistake> {
+    const HELP: &str = "write the DNS name or IP address that `openssl x509 -ext subjectAltName` shows";
+    if text.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    if text.contains('*') {
+        return Err(Mistake::new("a pattern is no name").help("write the names of the analyzers one by one"));
+    }
+    let fits = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() > 253 || !text.split('.').all(fits) {
+        return Err(Mistake::new(format!("`{text}` is neither a DNS name nor an IP address")).help(HELP));
+    }
+    Ok(())
+}
+
 pub(crate) fn socket_path(text: &str) -> Result<(), Mistake> {
     path(text)?;
     if text.len() > SOCKET_PATH_BYTES_MAX {

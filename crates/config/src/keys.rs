@@ -20,12 +20,20 @@ static CONNECT: Checked =
     Checked { noun: "an address with its port such as \"10.0.0.7:5000\"", check: judge::peer_address };
 static NETWORK: Checked =
     Checked { noun: "a network such as \"10.20.0.0/16\" or an address", check: judge::network };
+static CREDENTIAL: Checked =
+    Checked { noun: "the name of a credential such as \"chemistry-key\"", check: judge::credential };
+static SUBJECT: Checked =
+    Checked { noun: "a DNS name or an IP address as it stands in the certificate", check: judge::subject };
 static DRIVER: Checked =
     Checked { noun: "the id of a driver profile: \"vendor/model\"", check: judge::driver };
 
 /// Where HTTP is served unless the file says otherwise.
 pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:8080";
 
+const CONNECTIONS_MAX: Shape = Shape::Integer { min: 1, max: 1024 };
+const CONNECTS_PER_MINUTE_MAX: Shape = Shape::Integer { min: 1, max: 1_000_000 };
+const BYTES_PER_SECOND_MAX: Shape = Shape::Integer { min: 1024, max: 1 << 30 };
+const LINE_TIMEOUT: Shape = Shape::Duration { min: Duration::from_secs(1), max: Duration::from_secs(86_400) };
 const INCOMPLETE_HOLD: Shape =
     Shape::Duration { min: Duration::from_secs(1), max: Duration::from_secs(7 * 86_400) };
 
@@ -127,10 +135,34 @@ static LIMITS: Table = Table::new(
     &[
         Key::optional(
             "connections_max",
-            Shape::Integer { min: 1, max: 1024 },
-            "How many peers may be connected to one listening connection at a time; one more is refused.",
+            CONNECTIONS_MAX,
+            "How many peers may be connected to one listening connection at a time.",
         )
         .default("4"),
+        Key::optional(
+            "connects_per_minute_max",
+            CONNECTS_PER_MINUTE_MAX,
+            "How often one address may connect to a listening connection within a minute; more is closed unread.",
+        )
+        .default("600"),
+        Key::optional(
+            "bytes_per_second_max",
+            BYTES_PER_SECOND_MAX,
+            "How fast one peer is read. One that sends faster is made to wait, so that its neighbours are served; nothing is lost.",
+        )
+        .default("2_097_152"),
+        Key::optional(
+            "message_timeout",
+            LINE_TIMEOUT,
+            "How long a message may take from its first byte to its end; the line is then closed.",
+        )
+        .default("\"30m\""),
+        Key::optional(
+            "progress_timeout",
+            LINE_TIMEOUT,
+            "How long a peer may send without completing anything: a frame, a block, a session. The line is then closed. The longest frame must fit in: 64,000 bytes take 67 seconds at 9600 baud.",
+        )
+        .default("\"2m\""),
         Key::optional(
             "duplicate_window",
             Shape::Duration { min: Duration::from_secs(60), max: Duration::from_secs(366 * 86_400) },
@@ -158,21 +190,111 @@ static LIMITS: Table = Table::new(
     ],
 );
 
-static TCP: Table = Table::new(
+pub(crate) static TCP: Table = Table::new(
     "tcp",
-    "A connection over TCP: `tcp.listen` where the analyzer connects to us, `tcp.connect` where we connect to it. What it carries can be read on the network.",
+    "A connection over TCP: `tcp.listen` where the analyzer connects to us, `tcp.connect` where we connect to it. Without `tls`, what it carries can be read on the network.",
     &[
         Key::optional("listen", Shape::Checked(&LISTEN), "Where we listen.").example("\"10.20.0.5:5600\""),
         Key::optional("connect", Shape::Checked(&CONNECT), "Where the analyzer listens.")
             .example("\"10.0.0.7:5000\""),
+        Key::optional(
+            "keepalive_idle",
+            LINE_TIMEOUT,
+            "Silence after which the system asks whether the peer is still there.",
+        )
+        .default("\"60s\""),
+        Key::optional("keepalive_interval", LINE_TIMEOUT, "How often it asks.").default("\"10s\""),
+        Key::optional(
+            "peer_timeout",
+            LINE_TIMEOUT,
+            "How long the peer may leave that, or bytes that were sent to it, unanswered before it counts as gone.",
+        )
+        .default("\"30s\""),
     ],
 )
 .hints(&[
+    ("keepalive", "write `tcp.keepalive_idle = \"60s\"`"),
     ("port", "the port stands in the address: `tcp.listen = \"10.20.0.5:5600\"`"),
     ("host", "write `tcp.connect = \"10.0.0.7:5000\"`"),
     ("address", "write `tcp.listen = \"10.20.0.5:5600\"` or `tcp.connect = \"10.0.0.7:5000\"`"),
-    ("tls", "TLS is not supported by this version"),
+    ("tls", "`tls` stands beside `tcp`, not in it"),
     ("allow", "`allow` stands beside `tcp`, not in it"),
+]);
+
+pub(crate) static TLS: Table = Table::new(
+    "tls",
+    "TLS on a connection over TCP. Certificates and keys are PEM files; when they change on disk, handshakes from then on use them, open connections go on, and what does not fit together changes nothing. Certificates are judged at every handshake, and a handshake ends before a byte of data is read or sent.",
+    &[
+        Key::optional(
+            "certificate",
+            Shape::Checked(&PATH),
+            "Our certificate, then those between it and its CA. Required with `tcp.listen`; with `tcp.connect` where the analyzer asks for one.",
+        )
+        .example("\"/etc/labwire/tls/labwire.pem\""),
+        Key::optional(
+            "key",
+            Shape::Checked(&PATH),
+            "The file of its private key, which nobody else may read: mode 0600, or 0640 where it belongs to root.",
+        )
+        .example("\"/etc/labwire/tls/labwire.key\""),
+        Key::optional(
+            "key_credential",
+            Shape::Checked(&CREDENTIAL),
+            "The private key as a credential of systemd (`LoadCredential=` or `LoadCredentialEncrypted=` of the unit), in the place of `key`.",
+        )
+        .example("\"labwire-tls-key\""),
+        Key::optional(
+            "client_ca",
+            Shape::Checked(&PATH),
+            "With `tcp.listen`: the CAs whose certificates analyzers must show. A self-signed certificate is its own CA. Without this key analyzers show none.",
+        )
+        .example("\"/etc/labwire/tls/analyzers-ca.pem\""),
+        Key::optional(
+            "client_names",
+            Shape::ListOf(&Shape::Checked(&SUBJECT)),
+            "With `client_ca`: the names of which a certificate must carry one (subject alternative name, DNS or IP). Another analyzer's certificate is refused here.",
+        )
+        .example("[\"chemistry-1.lab.example\"]"),
+        Key::optional(
+            "ca",
+            Shape::Checked(&PATH),
+            "With `tcp.connect`, required: the CAs that the analyzer's certificate comes from.",
+        )
+        .example("\"/etc/labwire/tls/analyzers-ca.pem\""),
+        Key::optional(
+            "server_name",
+            Shape::Checked(&SUBJECT),
+            "With `tcp.connect`: the name that the analyzer's certificate must carry.",
+        )
+        .default("the IP address of `tcp.connect`"),
+        Key::optional(
+            "minimum",
+            Shape::OneOf(&["1.2", "1.3"]),
+            "The oldest protocol. `\"1.2\"` is for analyzers that can do no better; older ones are never spoken.",
+        )
+        .default("\"1.3\""),
+        Key::optional(
+            "handshake_timeout",
+            Shape::Duration { min: Duration::from_millis(100), max: Duration::from_secs(60) },
+            "How long a handshake may take.",
+        )
+        .default("\"10s\""),
+        Key::optional(
+            "handshakes_max",
+            Shape::Integer { min: 1, max: 1024 },
+            "With `tcp.listen`: how many handshakes may be under way at a time.",
+        )
+        .default("16"),
+    ],
+)
+.hints(&[
+    ("cert", "did you mean `certificate`?"),
+    ("private_key", "did you mean `key`?"),
+    ("password", "a key with a password cannot be used; keep it in a credential (`key_credential`)"),
+    ("min", "did you mean `minimum`?"),
+    ("version", "write `minimum = \"1.2\"`"),
+    ("verify", "certificates are always verified; a self-signed one can be named as its own `ca` or `client_ca`"),
+    ("insecure", "certificates are always verified; a self-signed one can be named as its own `ca` or `client_ca`"),
 ]);
 
 pub(crate) static SERIAL: Table = Table::new(
@@ -229,15 +351,55 @@ static CONNECTION: Table = Table::new(
         .example("\"generic/lis02\""),
         Key::optional("tcp", Shape::Table(&TCP), "A connection over TCP.")
             .example("{ listen = \"10.20.0.5:5600\" }"),
+        Key::optional("tls", Shape::Table(&TLS), "TLS on a connection over TCP.")
+            .example("{ certificate = \"/etc/labwire/tls/labwire.pem\", key = \"/etc/labwire/tls/labwire.key\" }"),
         Key::optional("serial", Shape::Table(&SERIAL), "A serial line.")
             .example("{ device = \"/dev/serial/by-id/…\", baud = 9600 }"),
         Key::optional(
             "allow",
             Shape::ListOf(&Shape::Checked(&NETWORK)),
-            "Networks with which results may be exchanged in clear. Required for `tcp` unless the address is of this machine (127.0.0.0/8, ::1): who may connect to `tcp.listen`, where the address of `tcp.connect` must lie.",
+            "Networks with which results may be exchanged: who may connect to `tcp.listen`, where the address of `tcp.connect` must lie. Required for `tcp` unless the address is of this machine (127.0.0.0/8, ::1) or certificates say who the peer is (`tls.client_ca`, `tls.ca`).",
         )
         .default("this machine alone")
         .example("[\"10.20.0.0/16\"]"),
+        Key::optional(
+            "connections_max",
+            CONNECTIONS_MAX,
+            "How many peers may be connected at a time.",
+        )
+        .default("`limits.connections_max`"),
+        Key::optional(
+            "when_full",
+            Shape::OneOf(&["replace-idle", "refuse"]),
+            "What happens to one more: it takes the place of the connection from its own address that has been silent longest, if that is ten seconds or more, so that an analyzer that was switched off and on does not wait for its dead connection; or it is refused.",
+        )
+        .default("\"replace-idle\""),
+        Key::optional(
+            "connects_per_minute_max",
+            CONNECTS_PER_MINUTE_MAX,
+            "How often one address may connect within a minute.",
+        )
+        .default("`limits.connects_per_minute_max`"),
+        Key::optional("bytes_per_second_max", BYTES_PER_SECOND_MAX, "How fast one peer is read.")
+            .default("`limits.bytes_per_second_max`"),
+        Key::optional(
+            "message_timeout",
+            LINE_TIMEOUT,
+            "How long a message may take from its first byte to its end.",
+        )
+        .default("`limits.message_timeout`"),
+        Key::optional(
+            "progress_timeout",
+            LINE_TIMEOUT,
+            "How long a peer may send without completing a frame, a block or a session.",
+        )
+        .default("`limits.progress_timeout`"),
+        Key::optional(
+            "idle_timeout",
+            LINE_TIMEOUT,
+            "How long a peer over TCP may be silent before its connection is closed. Analyzers may be silent for a weekend, so there is no such limit unless it is set.",
+        )
+        .default("none"),
         Key::optional(
             "time_zone",
             Shape::Checked(&TIME_ZONE),
@@ -272,7 +434,7 @@ static CONNECTION: Table = Table::new(
     ("device", "write `serial = { device = \"/dev/serial/by-id/…\", baud = 9600 }`"),
     ("baud", "write `serial = { device = \"/dev/serial/by-id/…\", baud = 9600 }`"),
     ("type", "the kind of connection is told by its key: `tcp.listen`, `tcp.connect` or `serial`"),
-    ("tls", "TLS is not supported by this version; leave the key out and name the network in `allow`"),
+    ("certificate", "write `tls = { certificate = \"…\", key = \"…\" }`"),
     ("tenant", "this version serves one laboratory: `site.tenant`"),
     ("orders", "orders are not supported by this version"),
     ("deny", "only those in `allow` may connect; there is nothing to deny"),

@@ -22,8 +22,10 @@ pub use kind::is_site_file;
 pub use network::Network;
 pub use page::{json_schema, reference_markdown};
 pub use site::{
-    AdminConfig, CaptureConfig, ConnectionConfig, ControlConfig, DataBits, EndpointConfig, ErrorMode,
-    FlowControl, LimitsConfig, LisConfig, Parity, SerialConfig, SiteConfig, SpoolConfig, StopBits,
+    AdminConfig, CallersConfig, CaptureConfig, ConnectionConfig, ControlConfig, DataBits, EndpointConfig,
+    ErrorMode, FlowControl, KeySource, LimitsConfig, LisConfig, LivenessConfig, Parity, PeerLimits,
+    SerialConfig, SiteConfig, SpoolConfig, StopBits, TlsClientsConfig, TlsConnectConfig, TlsIdentityConfig,
+    TlsListenConfig, TlsVersion, WhenFull,
 };
 
 use labwire_schema::{Problem, Source, has_errors, read};

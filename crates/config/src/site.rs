@@ -80,6 +80,14 @@ pub struct CaptureConfig {
 pub struct LimitsConfig {
     /// How many analyzers may be connected to one listening connection at a time.
     pub connections_max: usize,
+    /// How often one address may connect to one listening connection within a minute.
+    pub connects_per_minute_max: u32,
+    /// How fast one peer is read.
+    pub bytes_per_second_max: u64,
+    /// How long a message may take.
+    pub message_timeout: Duration,
+    /// How long a peer may send without completing anything.
+    pub progress_timeout: Duration,
     /// How long a repeat of a message is recognised.
     pub duplicate_window: Duration,
     /// How long a message that never completed waits for its continuation.
@@ -108,6 +116,8 @@ pub struct ConnectionConfig {
     pub error_mode: Option<ErrorMode>,
     /// How long a message that never completed waits for its continuation.
     pub incomplete_hold: Duration,
+    /// How much one peer may take.
+    pub limits: PeerLimits,
 }
 
 impl ConnectionConfig {
@@ -115,12 +125,126 @@ impl ConnectionConfig {
     #[must_use]
     pub fn is_plaintext(&self) -> bool {
         match &self.endpoint {
-            EndpointConfig::TcpListen { addr, .. } | EndpointConfig::TcpConnect { addr } => {
-                !addr.ip().to_canonical().is_loopback()
-            }
-            EndpointConfig::Serial(_) => false,
+            EndpointConfig::TcpListen { addr, tls: None, .. }
+            | EndpointConfig::TcpConnect { addr, tls: None, .. } => !addr.ip().to_canonical().is_loopback(),
+            EndpointConfig::TcpListen { .. }
+            | EndpointConfig::TcpConnect { .. }
+            | EndpointConfig::Serial(_) => false,
         }
     }
+}
+
+/// How much one peer of a connection may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerLimits {
+    /// How fast it is read.
+    pub bytes_per_second_max: u64,
+    /// How long a message may take.
+    pub message_timeout: Duration,
+    /// How long it may send without completing anything.
+    pub progress_timeout: Duration,
+    /// How long it may be silent; for ever without it.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// What happens to a caller when every place is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It takes the place of a silent connection from its own address.
+    ReplaceIdle,
+    /// It is turned away.
+    Refuse,
+}
+
+/// Who may be connected at a time, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallersConfig {
+    /// Networks of those who may connect; empty stands for this machine alone, or with client
+    /// certificates for everybody.
+    pub allow: Vec<Network>,
+    /// How many at a time.
+    pub connections_max: usize,
+    /// What happens to one more.
+    pub when_full: WhenFull,
+    /// How often one address may connect within a minute.
+    pub connects_per_minute_max: u32,
+}
+
+/// How a peer that is gone without a word is found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LivenessConfig {
+    /// Silence before the first probe.
+    pub keepalive_idle: Duration,
+    /// Time between probes.
+    pub keepalive_interval: Duration,
+    /// How long sent bytes may stay unanswered.
+    pub peer_timeout: Duration,
+}
+
+/// The oldest protocol of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2
+    Tls12,
+    /// 1.3
+    Tls13,
+}
+
+/// Where a private key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A file.
+    File(PathBuf),
+    /// A credential of systemd, by its name.
+    Credential(String),
+}
+
+/// Who we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsIdentityConfig {
+    /// The file of the certificate.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: KeySource,
+}
+
+/// Which analyzers may connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsClientsConfig {
+    /// The file of the CAs.
+    pub ca: PathBuf,
+    /// Names of which a certificate must carry one.
+    pub names: Vec<String>,
+}
+
+/// `tls = { … }` beside `tcp.listen`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsListenConfig {
+    /// Who we are.
+    pub identity: TlsIdentityConfig,
+    /// Who may connect; without it analyzers show no certificate.
+    pub clients: Option<TlsClientsConfig>,
+    /// The oldest protocol.
+    pub minimum: TlsVersion,
+    /// How long a handshake may take.
+    pub handshake_timeout: Duration,
+    /// How many at a time.
+    pub handshakes_max: usize,
+}
+
+/// `tls = { … }` beside `tcp.connect`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConnectConfig {
+    /// The file of the CAs of the analyzer's certificate.
+    pub ca: PathBuf,
+    /// The name that it must carry.
+    pub server_name: String,
+    /// Who we are, where the analyzer asks.
+    pub identity: Option<TlsIdentityConfig>,
+    /// The oldest protocol.
+    pub minimum: TlsVersion,
+    /// How long a handshake may take.
+    pub handshake_timeout: Duration,
 }
 
 /// How an analyzer is reached.
@@ -130,13 +254,21 @@ pub enum EndpointConfig {
     TcpListen {
         /// Where we listen.
         addr: SocketAddr,
-        /// Who may connect; empty stands for this machine alone.
-        allow: Vec<Network>,
+        /// Who may connect, and how often.
+        callers: CallersConfig,
+        /// How a dead peer is found out.
+        liveness: LivenessConfig,
+        /// TLS; in clear without it.
+        tls: Option<TlsListenConfig>,
     },
     /// We connect to the analyzer.
     TcpConnect {
         /// Where the analyzer listens.
         addr: SocketAddr,
+        /// How a dead peer is found out.
+        liveness: LivenessConfig,
+        /// TLS; in clear without it.
+        tls: Option<TlsConnectConfig>,
     },
     /// A serial line.
     Serial(SerialConfig),
@@ -147,8 +279,13 @@ impl EndpointConfig {
     #[must_use]
     pub fn admits(&self, peer: IpAddr) -> bool {
         match self {
-            Self::TcpListen { allow, .. } if allow.is_empty() => peer.to_canonical().is_loopback(),
-            Self::TcpListen { allow, .. } => allow.iter().any(|network| network.contains(peer)),
+            Self::TcpListen { tls: Some(TlsListenConfig { clients: Some(_), .. }), callers, .. }
+                if callers.allow.is_empty() =>
+            {
+                true
+            }
+            Self::TcpListen { callers, .. } if callers.allow.is_empty() => peer.to_canonical().is_loopback(),
+            Self::TcpListen { callers, .. } => callers.allow.iter().any(|network| network.contains(peer)),
             Self::TcpConnect { .. } | Self::Serial(_) => true,
         }
     }

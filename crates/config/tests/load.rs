@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use labwire_config::{
-    DataBits, EndpointConfig, ErrorMode, FlowControl, LisConfig, Parity, SiteConfig, StopBits, load,
+    DataBits, EndpointConfig, ErrorMode, FlowControl, KeySource, LisConfig, Parity, SiteConfig, StopBits,
+    TlsVersion, WhenFull, load,
 };
 use labwire_schema::{Severity, Source};
 
@@ -38,6 +39,10 @@ fn messages(text: &str) -> Vec<String> {
     let (config, problems) = load(&Source::new("x.toml", text), &drivers());
     assert_eq!(config.is_some(), problems.iter().all(|p| p.severity == Severity::Warning), "{text}");
     problems.into_iter().map(|problem| problem.message).collect()
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 fn address(text: &str) -> IpAddr {
@@ -86,7 +91,8 @@ fn what_the_file_says_is_what_holds() {
     assert_eq!(config.limits.persist_deadline, Duration::from_millis(500));
     let connection = &config.connections[0];
     assert_eq!(connection.driver, "generic/hl7");
-    assert_eq!(connection.endpoint, EndpointConfig::TcpConnect { addr: "10.0.0.7:5000".parse().unwrap() });
+    let EndpointConfig::TcpConnect { addr, tls: None, .. } = &connection.endpoint else { panic!() };
+    assert_eq!(addr.to_string(), "10.0.0.7:5000");
     assert_eq!((connection.strict, connection.error_mode), (Some(true), Some(ErrorMode::Resync)));
     assert_eq!(connection.incomplete_hold, Duration::from_secs(120));
     assert_eq!(connection.time_zone.iana_name(), Some("UTC"));
@@ -118,6 +124,85 @@ fn only_those_who_are_allowed_may_connect() {
     assert!(!lab.admits(address("192.168.1.10")) && !lab.admits(address("127.0.0.1")));
     let here = endpoint("tcp.listen = \"127.0.0.1:5600\"");
     assert!(here.admits(address("127.0.0.1")) && !here.admits(address("10.20.3.4")));
+}
+
+#[test]
+fn a_connection_has_the_limits_of_the_site_unless_it_has_its_own() {
+    let listening = |lines: &str| {
+        let text = format!(
+            "[limits]\nconnections_max = 2\nconnects_per_minute_max = 30\nbytes_per_second_max = 4096\n\
+             message_timeout = \"5m\"\nprogress_timeout = \"1m\"\n[[connection]]\nname = \"a\"\n\
+             driver = \"generic/lis02\"\ntcp.listen = \"127.0.0.1:5600\"\n{lines}"
+        );
+        let connection = loaded(&site(&text)).connections.remove(0);
+        let EndpointConfig::TcpListen { callers, liveness, .. } = connection.endpoint else { panic!() };
+        (callers, liveness, connection.limits)
+    };
+    let (callers, liveness, limits) = listening("");
+    assert_eq!((callers.connections_max, callers.connects_per_minute_max), (2, 30));
+    assert_eq!(callers.when_full, WhenFull::ReplaceIdle);
+    assert_eq!(limits.bytes_per_second_max, 4096);
+    assert_eq!((limits.message_timeout, limits.progress_timeout), (seconds(300), seconds(60)));
+    assert_eq!(limits.idle_timeout, None);
+    assert_eq!((liveness.keepalive_idle, liveness.keepalive_interval), (seconds(60), seconds(10)));
+    assert_eq!(liveness.peer_timeout, seconds(30));
+    let (callers, liveness, limits) = listening(
+        "connections_max = 1\nwhen_full = \"refuse\"\nconnects_per_minute_max = 10\nbytes_per_second_max = 2048\n\
+         message_timeout = \"3s\"\nprogress_timeout = \"2s\"\nidle_timeout = \"1h\"\ntcp.keepalive_idle = \"5s\"\n\
+         tcp.keepalive_interval = \"1s\"\ntcp.peer_timeout = \"4s\"\n",
+    );
+    assert_eq!((callers.connections_max, callers.connects_per_minute_max), (1, 10));
+    assert_eq!(callers.when_full, WhenFull::Refuse);
+    assert_eq!(limits.bytes_per_second_max, 2048);
+    assert_eq!((limits.message_timeout, limits.progress_timeout), (seconds(3), seconds(2)));
+    assert_eq!(limits.idle_timeout, Some(seconds(3600)));
+    assert_eq!((liveness.keepalive_idle, liveness.keepalive_interval), (seconds(5), seconds(1)));
+    assert_eq!(liveness.peer_timeout, seconds(4));
+}
+
+#[test]
+fn tls_is_1_3_with_the_address_as_name_unless_the_file_says_otherwise() {
+    let endpoint = |text: &str| loaded(&connection(text)).connections.remove(0).endpoint;
+    let identity = "certificate = \"/t/c.pem\", key = \"/t/c.key\"";
+    let listening = endpoint(&format!("tcp.listen = \"127.0.0.1:5600\"\ntls = {{ {identity} }}"));
+    let EndpointConfig::TcpListen { tls: Some(tls), .. } = listening else { panic!() };
+    assert_eq!((tls.minimum, tls.handshakes_max, &tls.clients), (TlsVersion::Tls13, 16, &None));
+    assert_eq!(tls.handshake_timeout, seconds(10));
+    assert_eq!(tls.identity.key, KeySource::File("/t/c.key".into()));
+    let connecting = endpoint(
+        "tcp.connect = \"10.0.0.7:5000\"\n[connection.tls]\nca = \"/t/ca.pem\"\nminimum = \"1.2\"\n\
+         certificate = \"/t/c.pem\"\nkey_credential = \"tls-key\"\nhandshake_timeout = \"3s\"",
+    );
+    let EndpointConfig::TcpConnect { tls: Some(tls), .. } = connecting else { panic!() };
+    assert_eq!((tls.server_name.as_str(), tls.minimum), ("10.0.0.7", TlsVersion::Tls12));
+    assert_eq!(tls.identity.unwrap().key, KeySource::Credential("tls-key".to_owned()));
+    assert_eq!(tls.handshake_timeout, seconds(3));
+}
+
+#[test]
+fn where_certificates_say_who_may_connect_no_network_has_to() {
+    let identity = "certificate = \"/t/c.pem\", key = \"/t/c.key\"";
+    let mutual = loaded(&connection(&format!(
+        "tcp.listen = \"0.0.0.0:5600\"\ntls = {{ {identity}, client_ca = \"/t/ca.pem\", client_names = [\"a.lab\", \"10.0.0.7\"] }}"
+    )));
+    assert!(!mutual.connections[0].is_plaintext());
+    assert!(mutual.connections[0].endpoint.admits(address("203.0.113.9")));
+    assert_eq!(
+        messages(&connection(&format!("tcp.listen = \"0.0.0.0:5600\"\ntls = {{ {identity} }}"))),
+        ["results come to 0.0.0.0:5600 from anyone"]
+    );
+    assert_eq!(
+        messages(&connection("tcp.connect = \"10.0.0.7:5000\"\ntls = { ca = \"/t/ca.pem\" }")),
+        [] as [&str; 0]
+    );
+}
+
+#[test]
+fn keys_beside_an_address_lead_to_no_analyzer() {
+    assert_eq!(
+        messages(&connection("tcp.peer_timeout = \"5s\"")),
+        ["connection \"a\" does not say how the analyzer is reached"]
+    );
 }
 
 #[test]

@@ -1,19 +1,18 @@
 //! From a validated site file to what the engine runs.
 
+mod endpoint;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use core::time::Duration;
 
-use labwire_config::{
-    ConnectionConfig, DataBits, EndpointConfig, ErrorMode, FlowControl, LisConfig, Parity, SerialConfig,
-    SiteConfig, StopBits,
-};
+use labwire_config::{ConnectionConfig, EndpointConfig, ErrorMode, LisConfig, SiteConfig};
 use labwire_driver::{Library, Plan};
 use labwire_schema::{Problem, Source};
-use labwire_transport::{Cidr, Endpoint, SerialSettings, TcpConnectSettings, TcpListenSettings};
 
+use self::endpoint::endpoint;
 use crate::connection::{ConnectionSettings, Limits};
 
 /// Longest message in bytes: an image-laden hematology message is well below it.
@@ -112,57 +111,7 @@ fn settings(site: &SiteConfig, connection: &ConnectionConfig, mut plan: Plan) ->
         plaintext: connection.is_plaintext(),
         on_serial: matches!(connection.endpoint, EndpointConfig::Serial(_)),
         zone: connection.time_zone.clone(),
-        endpoint: endpoint(site, &connection.endpoint),
+        endpoint: endpoint(&connection.endpoint),
         capture_bytes_max,
-    }
-}
-
-fn endpoint(site: &SiteConfig, endpoint: &EndpointConfig) -> Endpoint {
-    match endpoint {
-        EndpointConfig::TcpListen { addr, allow } => {
-            let mut settings = TcpListenSettings::new(*addr);
-            settings.connections_max = site.limits.connections_max;
-            // Both write a network the same way; the text was checked when the file was read.
-            settings.allow = allow.iter().filter_map(|network| network.to_string().parse().ok()).collect();
-            if settings.allow.is_empty() && addr.ip().to_canonical().is_loopback() {
-                settings.allow = loopback();
-            }
-            Endpoint::TcpListen(settings)
-        }
-        EndpointConfig::TcpConnect { addr } => {
-            Endpoint::TcpConnect(TcpConnectSettings::new(addr.to_string()))
-        }
-        EndpointConfig::Serial(serial) => Endpoint::Serial(serial_settings(serial)),
-    }
-}
-
-/// This machine alone.
-fn loopback() -> Vec<Cidr> {
-    ["127.0.0.0/8", "::1/128"].iter().filter_map(|network| network.parse().ok()).collect()
-}
-
-fn serial_settings(serial: &SerialConfig) -> SerialSettings {
-    use labwire_transport as transport;
-    SerialSettings {
-        device: serial.device.clone(),
-        baud: serial.baud,
-        data_bits: match serial.data_bits {
-            DataBits::Seven => transport::DataBits::Seven,
-            DataBits::Eight => transport::DataBits::Eight,
-        },
-        parity: match serial.parity {
-            Parity::None => transport::Parity::None,
-            Parity::Even => transport::Parity::Even,
-            Parity::Odd => transport::Parity::Odd,
-        },
-        stop_bits: match serial.stop_bits {
-            StopBits::One => transport::StopBits::One,
-            StopBits::Two => transport::StopBits::Two,
-        },
-        flow: match serial.flow_control {
-            FlowControl::None => transport::Flow::None,
-            FlowControl::Software => transport::Flow::Software,
-            FlowControl::Hardware => transport::Flow::Hardware,
-        },
     }
 }
