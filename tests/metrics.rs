@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use labwire_engine::metric::{METRICS, Metric, PROCESS_METRICS, reference_markdown};
 use labwire_link::{UnitEnd, write_frame};
+use labwire_testkit::certificates::Issued;
 use support::{Daemon, Site, eventually, free_address, http_get};
 use traffic::{ACK, BLOCKS, ENQ, EOT, FRAMES, Line, NAK, damaged, frame, with_profiles};
 
@@ -94,6 +95,7 @@ fn make_busy() -> Busy {
     site.extra("[limits]\nconnections_max = 1\n");
     let frames = site.listen("frames", FRAMES);
     let blocks = site.listen("blocks", BLOCKS);
+    let secured = secured(&mut site);
     // No database: the first delivery fails.
     std::fs::write(site.lis(), "a file of somebody else, longer than the head of a database\n".repeat(9))
         .unwrap();
@@ -140,11 +142,30 @@ fn make_busy() -> Busy {
     assert_eq!(line.sends_segments(&[&unknown_event, order, observation]), "AR");
     line.hangs_up();
 
+    // In clear where TLS is spoken, and a certificate that is renewed.
+    let mut line = Line::to(secured);
+    line.say(ENQ);
+    reaches(&site, "labwire_connection_rejected_total{connection=\"secured\",reason=\"tls-none\"}", 1.0);
+    Issued::self_signed(&["127.0.0.1"]).unwrap().write(&site.path(""), "host").unwrap();
+    reaches(&site, "labwire_tls_certificate_reads_total{connection=\"secured\",outcome=\"replaced\"}", 1.0);
+
     reaches(&site, "labwire_sink_refused_messages_total{sink=\"lis\",code=\"refused-by-sink\"}", 1.0);
     reaches(&site, "labwire_messages_incomplete_total{connection=\"frames\"}", 1.0);
     // Read from the spool every few seconds, not counted.
     reaches(&site, "labwire_quarantine_held_observations", 1.0);
     Busy { _daemon: daemon, site }
+}
+
+/// A connection with TLS.
+fn secured(site: &mut Site) -> SocketAddr {
+    let issued = Issued::self_signed(&["127.0.0.1"]).unwrap();
+    let (certificate, key) = issued.write(&site.path(""), "host").unwrap();
+    let address = free_address();
+    let (certificate, key) = (certificate.display(), key.display());
+    let tls =
+        format!("tcp.listen = \"{address}\"\ntls = {{ certificate = \"{certificate}\", key = \"{key}\" }}");
+    site.connection("secured", BLOCKS, &tls);
+    address
 }
 
 /// A LIS that has something against one test.
@@ -359,6 +380,8 @@ fn other_paths_and_methods_do_not_exist() {
 fn messages_and_blocks_that_never_end_are_counted_as_limits() {
     let mut site = Site::new();
     with_profiles(&mut site);
+    // What is measured is their length.
+    site.extra("[limits]\nbytes_per_second_max = 1_073_741_824\n");
     let frames = site.listen("frames", FRAMES);
     let blocks = site.listen("blocks", BLOCKS);
     let _daemon = site.start();

@@ -79,6 +79,8 @@ pub(crate) fn start_failure(error: &StartError) -> Failure {
         StartError::Bind { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
             Exit::NoPermission
         }
+        // Certificates and keys that do not fit.
+        StartError::Bind { error, .. } if error.kind() == std::io::ErrorKind::InvalidInput => Exit::Config,
         StartError::Bind { .. } => Exit::Unavailable,
         StartError::Thread(_) | StartError::Metrics => Exit::Software,
     };

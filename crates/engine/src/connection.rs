@@ -3,7 +3,9 @@
 //! The asynchronous side is dull on purpose: wait, tell the session, carry out its effects. Nothing
 //! here decides what is acknowledged.
 
+mod certificates;
 mod conversation;
+mod pace;
 
 use core::ops::Range;
 use core::time::Duration;
@@ -25,7 +27,9 @@ use labwire_transport::{
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::certificates::CertificateState;
 use self::conversation::supervise;
+pub use self::pace::PeerLimits;
 use crate::delivery::Nudge;
 use crate::telemetry;
 
@@ -57,6 +61,8 @@ pub struct ConnectionSettings {
     pub endpoint: Endpoint,
     /// Bound of the capture ring in bytes; `None` for no ring.
     pub capture_bytes_max: Option<usize>,
+    /// How much one peer may take.
+    pub peer_limits: PeerLimits,
 }
 
 /// Limits that all connections share.
@@ -118,6 +124,7 @@ pub(crate) struct Shared {
     left: Left,
     pub(crate) open: AtomicUsize,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) certificate: CertificateState,
 }
 
 impl Shared {
@@ -144,6 +151,7 @@ impl Shared {
             left: Left::default(),
             open: AtomicUsize::new(0),
             recorder,
+            certificate: CertificateState::default(),
         }
     }
 
@@ -349,9 +357,12 @@ async fn listen(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut conversations = JoinSet::new();
+    let watched = certificates::watch(&shared.settings.name, &shared.certificate, listener.certificates());
+    tokio::pin!(watched);
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
+            () = &mut watched => {}
             Some(_) = conversations.join_next(), if !conversations.is_empty() => {}
             arrival = listener.accept() => match arrival {
                 Ok(Arrival::Connection(connection)) => {
@@ -365,7 +376,7 @@ async fn listen(
                     telemetry::transport_rejected(&shared.settings.name, peer, refusal);
                 }
                 Err(error) => {
-                    telemetry::transport_failed(&shared.settings.name, &error.to_string(), Duration::ZERO);
+                    telemetry::accept_failed(&shared.settings.name, &error.to_string());
                 }
             },
         }
@@ -397,15 +408,20 @@ async fn dial(
     ready: watch::Receiver<bool>,
     mut stop: watch::Receiver<bool>,
 ) {
-    loop {
-        let opened = opener.open(|failure| {
-            telemetry::transport_failed(&shared.settings.name, &failure.error.to_string(), failure.pause);
-        });
-        let connection = tokio::select! {
-            () = stopped(&mut stop) => return,
-            connection = opened => connection,
-        };
-        supervise(Arc::clone(shared), connection, ready.clone(), stop.clone()).await;
+    let watched = certificates::watch(&shared.settings.name, &shared.certificate, opener.certificates());
+    let dialling = async {
+        loop {
+            let opened = opener.open(|failure| telemetry::transport_failed(&shared.settings.name, failure));
+            let connection = tokio::select! {
+                () = stopped(&mut stop) => return,
+                connection = opened => connection,
+            };
+            supervise(Arc::clone(shared), connection, ready.clone(), stop.clone()).await;
+        }
+    };
+    tokio::select! {
+        () = dialling => {}
+        () = watched => {}
     }
 }
 

@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use connection::{ConnectionSettings, Limits};
+pub use connection::{ConnectionSettings, Limits, PeerLimits};
 pub use site::{BadProfile, Settings};
 
 use crate::connection::Shared;
@@ -378,6 +378,7 @@ impl Handle {
                     line["open"] = one.open.load(Ordering::Relaxed).into();
                     line["driver"] = one.settings.plan.id.clone().into();
                     line["plaintext"] = one.settings.plaintext.into();
+                    one.certificate.describe(&mut line);
                 }
             }
             lines.push(line);

@@ -118,6 +118,16 @@ pub const METRICS: &[Metric] = &[
         CONNECTION,
         "1 for a connection that can be read on a network on its way, else 0.",
     ),
+    Metric::gauge(
+        name::CERTIFICATE_SECONDS,
+        CONNECTION,
+        "Time until our certificate ends, on a connection with TLS; negative when it has ended.",
+    ),
+    Metric::counter(
+        name::CERTIFICATE_READS,
+        &["connection", "outcome"],
+        "Certificate files that changed: replaced, or kept because the new ones cannot be used.",
+    ),
     Metric::counter(name::CAPTURE_DROPPED, CONNECTION, "Entries that left a full capture ring."),
     Metric::counter(name::DELIVERED, SINK, "Messages delivered to the sink."),
     Metric::counter(name::FAILED, SINK, "Delivery attempts that failed."),

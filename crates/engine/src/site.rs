@@ -13,7 +13,7 @@ use labwire_driver::{Library, Plan};
 use labwire_schema::{Problem, Source};
 
 use self::endpoint::endpoint;
-use crate::connection::{ConnectionSettings, Limits};
+use crate::connection::{ConnectionSettings, Limits, PeerLimits};
 
 /// Longest message in bytes: an image-laden hematology message is well below it.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -112,6 +112,12 @@ fn settings(site: &SiteConfig, connection: &ConnectionConfig, mut plan: Plan) ->
         on_serial: matches!(connection.endpoint, EndpointConfig::Serial(_)),
         zone: connection.time_zone.clone(),
         endpoint: endpoint(&connection.endpoint),
+        peer_limits: PeerLimits {
+            bytes_per_second_max: connection.limits.bytes_per_second_max,
+            message_timeout: connection.limits.message_timeout,
+            progress_timeout: connection.limits.progress_timeout,
+            idle_timeout: connection.limits.idle_timeout,
+        },
         capture_bytes_max,
     }
 }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use labwire_link::{EndReason, Fault, FaultKind, Tolerance};
 use labwire_model::{DecodedMessage, Disposition, MessageKind};
-use labwire_transport::{Refusal, TlsFault};
+use labwire_transport::{Failure, Refusal, TlsFault};
 use metrics::{counter, gauge, histogram};
 use tracing::{debug, error, info, trace, warn};
 
@@ -38,6 +38,8 @@ pub(crate) const OLDEST: &str = "labwire_outbox_oldest_age_seconds";
 pub(crate) const HELD: &str = "labwire_quarantine_held_observations";
 pub(crate) const READY: &str = "labwire_spool_ready";
 pub(crate) const PLAINTEXT: &str = "labwire_connection_plaintext";
+pub(crate) const CERTIFICATE_SECONDS: &str = "labwire_tls_certificate_remaining_seconds";
+pub(crate) const CERTIFICATE_READS: &str = "labwire_tls_certificate_reads_total";
 pub(crate) const CAPTURE_DROPPED: &str = "labwire_capture_dropped_entries_total";
 pub(crate) const LIMIT_REACHED: &str = "labwire_limit_reached_total";
 pub(crate) const BUILD: &str = "labwire_build_info";
@@ -54,6 +56,10 @@ pub(crate) enum Limit {
     ConnectsPerMinute,
     Handshakes,
     HandshakeTime,
+    BytesPerSecond,
+    MessageTime,
+    Progress,
+    Idle,
     SpoolQueue,
     PersistDeadline,
     DrainTime,
@@ -61,7 +67,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::FrameBytes,
         Self::FrameEndless,
         Self::UnitBytes,
@@ -71,6 +77,10 @@ impl Limit {
         Self::ConnectsPerMinute,
         Self::Handshakes,
         Self::HandshakeTime,
+        Self::BytesPerSecond,
+        Self::MessageTime,
+        Self::Progress,
+        Self::Idle,
         Self::SpoolQueue,
         Self::PersistDeadline,
         Self::DrainTime,
@@ -88,6 +98,10 @@ impl Limit {
             Self::ConnectsPerMinute => "connects-per-minute",
             Self::Handshakes => "handshakes",
             Self::HandshakeTime => "handshake-time",
+            Self::BytesPerSecond => "bytes-per-second",
+            Self::MessageTime => "message-time",
+            Self::Progress => "progress",
+            Self::Idle => "idle",
             Self::SpoolQueue => "spool-queue",
             Self::PersistDeadline => "persist-deadline",
             Self::DrainTime => "drain-time",
@@ -114,6 +128,12 @@ impl Limit {
             Self::Handshakes => {
                 "a connect while `handshakes_max` TLS handshakes are under way; closed unread"
             }
+            Self::BytesPerSecond => "a peer sent faster than `bytes_per_second_max`; it was made to wait",
+            Self::MessageTime => "a message took longer than `message_timeout`; the connection is closed",
+            Self::Progress => {
+                "a peer sent for `progress_timeout` and completed nothing; the connection is closed"
+            }
+            Self::Idle => "a peer was silent for `idle_timeout`; the connection is closed",
             Self::HandshakeTime => "a TLS handshake took longer than `handshake_timeout`; closed unread",
             Self::SpoolQueue => "the queue to the spool's writer is full; the unit is refused",
             Self::PersistDeadline => "a commit took longer than `persist_deadline`; the unit is refused",
@@ -200,8 +220,47 @@ pub(crate) fn transport_rejected(connection: &str, peer: SocketAddr, refusal: Re
     }
 }
 
-pub(crate) fn transport_failed(connection: &str, error: &str, retry_in: Duration) {
-    warn!(event = "connection_failed", connection, error, retry_seconds = retry_in.as_secs_f64());
+pub(crate) fn accept_failed(connection: &str, error: &str) {
+    warn!(event = "connection_failed", connection, error);
+}
+
+pub(crate) fn transport_failed(connection: &str, failure: &Failure) {
+    let Failure { attempt, error, pause, is_configuration } = failure;
+    let retry_seconds = pause.as_secs_f64();
+    if *is_configuration {
+        error!(
+            event = "connection_failed",
+            connection, %error, attempt, retry_seconds, "no byte of a message was sent; a person must mend this"
+        );
+    } else {
+        warn!(event = "connection_failed", connection, %error, attempt, retry_seconds);
+    }
+}
+
+pub(crate) fn certificate_replaced(connection: &str) {
+    counter!(CERTIFICATE_READS, "connection" => owned(connection), "outcome" => "replaced").increment(1);
+    info!(event = "certificate_replaced", connection, "handshakes from here on use the new files");
+}
+
+pub(crate) fn certificate_kept(connection: &str, error: &str) {
+    counter!(CERTIFICATE_READS, "connection" => owned(connection), "outcome" => "kept").increment(1);
+    error!(
+        event = "certificate_kept",
+        connection, error, "the files cannot be used; those before are in use"
+    );
+}
+
+pub(crate) fn certificate_left(connection: &str, days: f64) {
+    gauge!(CERTIFICATE_SECONDS, "connection" => owned(connection)).set(days * 86_400.0);
+}
+
+pub(crate) fn certificate_ends(connection: &str, days: f64) {
+    let days = days.floor();
+    if days < 0.0 {
+        error!(event = "certificate_expired", connection, days, "peers refuse our certificate");
+    } else {
+        warn!(event = "certificate_ends", connection, days, "our certificate must be renewed");
+    }
 }
 
 pub(crate) fn bytes_received(connection: &str, bytes: usize) {
@@ -365,11 +424,21 @@ pub(crate) const DRAIN_OVER: &str = "the daemon stops";
 /// Why a transport is closed whose analyzer has dialled again.
 pub(crate) const REPLACED: &str = "the analyzer has connected again and this connection was silent";
 
+/// Why a transport is closed whose peer sends and completes nothing.
+pub(crate) const NO_PROGRESS: &str = "the peer sends and completes nothing";
+/// Why a transport is closed whose message does not end.
+pub(crate) const MESSAGE_ENDLESS: &str = "a message takes too long";
+/// Why a transport is closed whose peer is silent.
+pub(crate) const IDLE: &str = "the peer has been silent for too long";
+
 pub(crate) fn closing(connection: &str, reason: &'static str) {
     warn!(event = "connection_closing", connection, reason);
     match reason {
         DRAIN_OVER => limit_reached(Limit::DrainTime.name()),
         REPLACED => limit_reached(Limit::Connections.name()),
+        NO_PROGRESS => limit_reached(Limit::Progress.name()),
+        MESSAGE_ENDLESS => limit_reached(Limit::MessageTime.name()),
+        IDLE => limit_reached(Limit::Idle.name()),
         labwire_session::MESSAGE_TOO_LONG => limit_reached(Limit::MessageBytes.name()),
         _ => {}
     }

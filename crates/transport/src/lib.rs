@@ -37,7 +37,6 @@ pub use marks::CharacterError;
 pub use opener::{Failure, Opener};
 pub use places::WhenFull;
 pub use pty::PseudoTerminal;
-pub use rate::Bucket;
 pub use serial::{SerialError, SerialWire};
 pub use tap::{Recorder, Side, Tap};
 pub use tcp::{Arrival, Handshake, Listener, Refusal, connect};

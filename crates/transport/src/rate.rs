@@ -1,5 +1,4 @@
-//! How often one source may dial, and how fast one line may talk: token buckets over a clock that is
-//! an argument.
+//! How often one source may dial: token buckets over a clock that is an argument.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -11,7 +10,7 @@ const SOURCES_MAX: usize = 1024;
 
 /// A bucket that is full at first and fills evenly.
 #[derive(Debug, Clone)]
-pub struct Bucket {
+struct Bucket {
     capacity: u64,
     period: Duration,
     /// In parts of a token: `period` in nanoseconds makes one.
@@ -21,7 +20,7 @@ pub struct Bucket {
 
 impl Bucket {
     /// `capacity` tokens in each `period`, as many at once after a pause.
-    pub fn new(capacity: u64, period: Duration, now: Instant) -> Self {
+    fn new(capacity: u64, period: Duration, now: Instant) -> Self {
         let mut bucket = Self { capacity, period, level: 0, filled: now };
         bucket.level = bucket.full();
         bucket
@@ -42,25 +41,13 @@ impl Bucket {
     }
 
     /// Takes one token, if there is one.
-    pub fn take(&mut self, now: Instant) -> bool {
+    fn take(&mut self, now: Instant) -> bool {
         self.fill(now);
         let enough = self.level >= self.token();
         if enough {
             self.level -= self.token();
         }
         enough
-    }
-
-    /// Takes up to `wanted` tokens, and how long to wait until there are any where there are none.
-    pub fn take_up_to(&mut self, wanted: u64, now: Instant) -> Result<u64, Duration> {
-        self.fill(now);
-        let there = u64::try_from(self.level / self.token()).unwrap_or(u64::MAX).min(wanted);
-        if there == 0 {
-            let lacking = (self.token() - self.level % self.token()) / u128::from(self.capacity.max(1));
-            return Err(Duration::from_nanos(u64::try_from(lacking).unwrap_or(u64::MAX).max(1)));
-        }
-        self.level -= u128::from(there) * self.token();
-        Ok(there)
     }
 
     fn is_full(&mut self, now: Instant) -> bool {
@@ -140,21 +127,5 @@ mod tests {
         let later = start + MINUTE;
         assert!(rate.admits(source(20_000), later), "who has been silent makes room");
         assert_eq!(rate.sources.len(), 1);
-    }
-
-    #[test]
-    fn a_line_gets_its_bytes_a_second_and_is_told_how_long_to_wait() {
-        let start = Instant::now();
-        let mut bucket = Bucket::new(1000, Duration::from_secs(1), start);
-        assert_eq!(bucket.take_up_to(700, start), Ok(700));
-        assert_eq!(bucket.take_up_to(700, start), Ok(300));
-        let pause = bucket.take_up_to(700, start).unwrap_err();
-        assert_eq!(pause, Duration::from_millis(1));
-        assert_eq!(bucket.take_up_to(700, start + pause), Ok(1));
-        assert_eq!(
-            bucket.take_up_to(2000, start + Duration::from_secs(9)),
-            Ok(1000),
-            "a pause is not saved up"
-        );
     }
 }

@@ -16,8 +16,9 @@ use labwire_transport::{Connection, Received};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
+use super::pace::{Overrun, Pace};
 use super::{Shared, stopped};
-use crate::telemetry::{self, MessageSummary};
+use crate::telemetry::{self, Limit, MessageSummary};
 
 /// Bytes read from a transport at once.
 pub(super) const READ_BYTES: usize = 4096;
@@ -102,6 +103,8 @@ pub(super) struct Conversation {
     pub(super) empty_sessions: u32,
     pub(super) queries: u32,
     pub(super) commits: mpsc::UnboundedSender<Committed>,
+    /// What the peer has taken of its limits.
+    pub(super) pace: Pace,
     /// Why the transport is to be closed, or is closed already.
     pub(super) closing: Option<&'static str>,
 }
@@ -130,6 +133,7 @@ async fn converse(
         empty_sessions: 0,
         queries: 0,
         commits,
+        pace: Pace::new(shared.settings.peer_limits.clone(), Instant::now()),
         closing: None,
     };
     let is_ready = *ready.borrow_and_update();
@@ -169,6 +173,7 @@ async fn converse(
         if drain_end.is_some() && conversation.outstanding.is_none() && conversation.session.is_neutral() {
             break;
         }
+        let may_read = conversation.pace.reads_from() <= Instant::now();
         let wake = conversation.wake_at(drain_end.filter(|_| !gone));
         tokio::select! {
             biased;
@@ -182,11 +187,12 @@ async fn converse(
                 let is_ready = *ready.borrow_and_update();
                 conversation.tell(Input::StoreReady(is_ready));
             }
-            received = wire.receive(&mut buffer), if !gone && !read_to_end && conversation.session.accepts_input() => match received {
+            received = wire.receive(&mut buffer), if !gone && !read_to_end && may_read && conversation.session.accepts_input() => match received {
                 Ok(Received::Bytes(count)) => {
                     telemetry::bytes_received(&name, count);
                     conversation.learn();
                     conversation.tell(Input::Bytes(&buffer[..count]));
+                    conversation.keep_pace(count, *ready.borrow());
                 }
                 Ok(Received::CharacterError(_)) => conversation.tell(Input::CharacterError),
                 Ok(Received::Replaced) => conversation.closing = Some(telemetry::REPLACED),
@@ -196,6 +202,9 @@ async fn converse(
             () = sleep_until(wake) => {
                 if drain_end.is_some_and(|end| end <= tokio::time::Instant::now()) && !gone {
                     conversation.closing = Some(telemetry::DRAIN_OVER);
+                }
+                if !gone && conversation.pace.is_idle(Instant::now()) {
+                    conversation.closing = Some(telemetry::IDLE);
                 }
                 conversation.time_passes();
             }
@@ -222,11 +231,31 @@ impl Conversation {
         let commit = self.outstanding.as_ref().map(|one| one.since + self.shared.limits.persist_deadline);
         // Nothing to wait for: an hour is as good as never, and costs one wake-up.
         let never = Instant::now() + Duration::from_secs(3600);
-        [session, commit, drain_end.map(tokio::time::Instant::into_std)]
+        let reads = Some(self.pace.reads_from()).filter(|at| *at > Instant::now());
+        [session, commit, reads, self.pace.idle_at(), drain_end.map(tokio::time::Instant::into_std)]
             .into_iter()
             .flatten()
             .fold(never, Instant::min)
             .into()
+    }
+
+    /// Bytes have come: what they ask for is carried out, and then the peer is held to its limits.
+    fn keep_pace(&mut self, bytes: usize, is_ready: bool) {
+        let now = Instant::now();
+        self.carry_out();
+        if self.pace.pay(bytes, now) {
+            telemetry::limit_reached(Limit::BytesPerSecond.name());
+        }
+        let neutral = self.session.is_neutral();
+        // What the spool cannot take, and noise on a line that nobody else could use, are not the peer's.
+        if !is_ready || neutral && self.shared.settings.on_serial {
+            self.pace.complete();
+        }
+        self.closing = self.closing.or(match self.pace.hear(neutral, now) {
+            Some(Overrun::Progress) => Some(telemetry::NO_PROGRESS),
+            Some(Overrun::Message) => Some(telemetry::MESSAGE_ENDLESS),
+            None => None,
+        });
     }
 
     pub(super) fn time_passes(&mut self) {
@@ -285,6 +314,11 @@ impl Conversation {
 
     pub(super) fn persist(&mut self, persist: Persist) {
         let Persist { token, transmission, frame, completes, carry } = persist;
+        if completes.is_empty() {
+            self.pace.complete();
+        } else {
+            self.pace.complete_message();
+        }
         let settings = &self.shared.settings;
         let mut messages = Vec::with_capacity(completes.len());
         let mut resolved = Vec::new();
@@ -329,6 +363,9 @@ impl Conversation {
     }
 
     pub(super) fn note(&mut self, note: &Note) {
+        if !matches!(note, Note::Opened | Note::Fault(_) | Note::Tolerated(_)) {
+            self.pace.complete();
+        }
         let name = &self.shared.settings.name;
         match note {
             Note::Opened => {}

@@ -7,6 +7,7 @@ use labwire_transport::{Connection, Peer, Received, TcpListenSettings};
 use tokio::sync::mpsc;
 
 use super::conversation::*;
+use super::pace::Pace;
 use super::*;
 use crate::delivery::Worker;
 
@@ -32,6 +33,7 @@ impl Bench {
             on_serial: false,
             endpoint: Endpoint::TcpListen(TcpListenSettings::new("127.0.0.1:0".parse().unwrap())),
             capture_bytes_max: None,
+            peer_limits: PeerLimits::default(),
         };
         let limits = Limits { persist_deadline, message_bytes_max: 16 << 20, drain_timeout: Duration::ZERO };
         let sinks = vec!["lis".to_owned()];
@@ -71,6 +73,7 @@ impl Bench {
             empty_sessions: 0,
             queries: 0,
             commits,
+            pace: Pace::new(PeerLimits::default(), Instant::now()),
             closing: None,
         };
         (conversation, replies)
