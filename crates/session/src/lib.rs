@@ -15,6 +15,7 @@
 mod acknowledge;
 mod block;
 mod effect;
+mod exchange;
 mod guard;
 mod reception;
 mod resume;
@@ -23,6 +24,7 @@ mod session;
 mod types;
 
 pub use effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
+pub use exchange::{Exchange, ExchangeEvent, ExchangeInput, ExchangeNote, ExchangeSettings, Failure, Retry};
 pub use reception::RecoveredFrame;
 pub use sequence::sequence_number;
 pub use session::{Input, MESSAGE_TOO_LONG, Now, Session, Settings};
