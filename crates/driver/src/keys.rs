@@ -240,7 +240,8 @@ static MESSAGE: Table = Table::new(
             "volatile",
             TEXTS,
             "Whole fields that differ when the analyzer repeats a message. They are no part of its identity.",
-        ),
+        )
+        .default("none; for `law` MSH-7 and MSH-10"),
         Key::optional(
             "accept_processing",
             TEXTS,

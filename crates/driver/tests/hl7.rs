@@ -372,7 +372,12 @@ fn observations_of_orders_and_admissions_are_no_results() {
 #[test]
 fn a_lost_segment_that_may_have_named_another_specimen_holds_what_follows() {
     let first = "OBX|1|NM|WBC||9|||||F";
-    for lost in ["obr|2||S2|PANEL", "O BR|2||S2|PANEL"] {
+    let read_in_lower_case =
+        [MSH, "PID|1||A", "OBR|1||S1|PANEL", first, "obr|2||S2|PANEL", "OBX|1|NM|WBC||1||||||F"];
+    let decoded = decode(&example(), &message(&read_in_lower_case));
+    assert_eq!(brief(&decoded), ["4 S1 WBC 9 deliver", "6 S2 WBC 1 deliver"]);
+    assert_eq!(codes(&decoded), ["lower-case-segment"]);
+    for lost in ["0br|2||S2|PANEL", "O BR|2||S2|PANEL"] {
         let lines = [MSH, "PID|1||A", "OBR|1||S1|PANEL", first, lost, "OBX|1|NM|WBC||1||||||F"];
         assert_eq!(
             brief(&decode(&example(), &message(&lines))),
@@ -414,4 +419,48 @@ fn a_type_that_the_profile_accepts_carries_results() {
     assert_eq!(code(&decoded.outcomes[0]), "message-kind");
     let accepting = plan(&profile("hl7", &format!("[acknowledge]\naccept = [\"MDM^T02\"]\n{RULES}")));
     assert_eq!(code(&decode(&accepting, &message(&segments)).outcomes[0]), "deliver");
+}
+
+#[test]
+fn repeats_of_a_value_are_lines_of_its_text_and_a_sign_is_none() {
+    for (sent, text) in [("a~b", "a\nb"), ("~5", "~5"), ("a~", "a~"), ("one\\R\\two", "one~two")] {
+        let decoded = decode(&example(), &one(&format!("OBX|1|ST|TITER||{sent}||||||F")));
+        let o = &decoded.outcomes[0].observation;
+        assert_eq!((o.value.as_deref(), o.text.as_deref()), (Some(sent), Some(text)));
+    }
+}
+
+#[test]
+fn material_before_the_observations_is_the_specimens_and_behind_one_it_is_its_own() {
+    let rules = RULES.replace("[result]\n", "[result]\nreagent = \"INV-16\"\n");
+    let inventory = |lot: &str| format!("INV|1|OK|MR|||||||||20251130||||{lot}");
+    let decoded = decode(
+        &plan(&profile("hl7", &rules)),
+        &message(&[
+            OUL,
+            "SPM|1|S1",
+            &inventory("MATERIAL"),
+            "OBR|1",
+            "OBX|1|NM|WBC||1||||||F",
+            "OBX|2|NM|WBC||2||||||F",
+            "SPM|2|S2",
+            "OBR|1",
+            "OBX|1|NM|WBC||3||||||F",
+            &inventory("REAGENT"),
+            "OBX|2|NM|WBC||4||||||F",
+        ]),
+    );
+    let lots: Vec<_> = decoded.outcomes.iter().map(|one| one.observation.reagent.as_deref()).collect();
+    assert_eq!(lots, [Some("MATERIAL"), Some("MATERIAL"), Some("REAGENT"), None]);
+}
+
+#[test]
+fn under_law_a_repeat_has_another_time_and_control_id_and_the_same_identity() {
+    let law = profile("law", RULES).replace("volatile = [\"MSH-7\"]\n", "");
+    let sent = |id: &str, time: &str| {
+        let header = OUL.replace("|42|", &format!("|{id}|")).replace("20260302081407", time);
+        decode(&plan(&law), &message(&[&header, "SPM|1|S1", "OBR|1", "OBX|1|NM|WBC||1||||||F"]))
+    };
+    let (first, again) = (sent("1", "20260302081407"), sent("2", "20260302091407"));
+    assert_eq!((first.control_id, first.identity), (again.control_id, again.identity));
 }

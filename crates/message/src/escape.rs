@@ -19,7 +19,8 @@ const BODY_BYTES_MAX: usize = 12;
 pub struct Decoded<'a> {
     /// The decoded bytes; borrowed where nothing was escaped.
     pub bytes: Cow<'a, [u8]>,
-    /// How many sequences were unknown or had no end and were kept as they stand.
+    /// How many sequences are to be told of: unknown ones and those without an end, which were kept as
+    /// they stand, and in HL7 hexadecimal ones with an odd number of digits, which were decoded.
     pub kept: usize,
 }
 
@@ -75,7 +76,10 @@ pub fn decode<'a>(syntax: Syntax, raw: &'a [u8], delimiters: &Delimiters) -> Dec
         };
         match meaning {
             Meaning::Byte(byte) => bytes.push(byte),
-            Meaning::Hex(digits) => push_hex(digits, &mut bytes),
+            Meaning::Hex(digits) => {
+                kept += usize::from(syntax == Syntax::Hl7 && digits.len() % 2 == 1);
+                push_hex(digits, &mut bytes);
+            }
             Meaning::Text(byte, times) => bytes.extend(core::iter::repeat_n(byte, times)),
             Meaning::Nothing => {}
             Meaning::Local => bytes.extend_from_slice(&rest[..taken]),

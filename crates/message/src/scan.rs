@@ -110,6 +110,10 @@ impl Index {
     }
 }
 
+/// Segments that are recognised in lower case as well; any other such word begins a line of text.
+const LOWER_CASE: &[&[u8]] =
+    &[b"pid", b"pv1", b"orc", b"obr", b"obx", b"nte", b"spm", b"sac", b"inv", b"msa", b"err"];
+
 /// One line of the input, its terminator left out.
 struct Line {
     start: usize,
@@ -206,7 +210,10 @@ impl Scan<'_, '_> {
             Syntax::Hl7 => 3,
         };
         let Some((name, rest)) = line.split_at_checked(name_length) else { return Kind::Noise };
-        if self.syntax == Syntax::Hl7 && name.iter().any(u8::is_ascii_lowercase) {
+        if self.syntax == Syntax::Hl7
+            && name.iter().any(u8::is_ascii_lowercase)
+            && !LOWER_CASE.contains(&name)
+        {
             return Kind::Noise;
         }
         let Some(name) = Name::new(name) else { return Kind::Noise };
@@ -267,6 +274,10 @@ impl Scan<'_, '_> {
         }
         let oddity = if is_header { self.declare(start + name.len(), end) } else { None };
         self.file(name, start, end, is_header);
+        if self.syntax == Syntax::Hl7 && self.bytes[start].is_ascii_lowercase() {
+            let text = "the name of the segment is in lower case; it was read as if it were not";
+            self.find("lower-case-segment", start, name.len(), None, text);
+        }
         self.report(line, start, indent, oddity);
     }
 

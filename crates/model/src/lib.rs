@@ -12,6 +12,7 @@ mod line;
 mod message;
 mod number;
 mod observation;
+mod range;
 mod time;
 
 pub use diagnostic::{Diagnostic, Position};
@@ -19,4 +20,5 @@ pub use line::{OutcomeLine, Provenance};
 pub use message::{DecodedMessage, MessageKind, Query};
 pub use number::{Comparator, ParsedValue, parse_value};
 pub use observation::{Disposition, Flag, Kind, Observation, ObservationStatus, Outcome};
+pub use range::{Bounds, parse_range};
 pub use time::{PartialTime, TimeError, ZoneRule};

@@ -145,8 +145,17 @@ impl Session {
         {
             replies.unreadable();
         }
+        // A message takes everything up to the next, so that nothing of the block is lost.
+        let bounds: Vec<usize> = items
+            .iter()
+            .skip(1)
+            .map(|(place, _)| view.record(*place).map_or(0, |record| record.offset()))
+            .chain([frame.bytes.len()])
+            .collect();
+        let mut from = 0;
         let mut last_header = None;
-        for (place, item) in items {
+        for ((place, item), end) in items.into_iter().zip(bounds) {
+            let start = core::mem::replace(&mut from, end);
             match item {
                 Item::Envelope => {
                     self.take_envelope(&view, place, (&mut standing, &mut replies), last_header.as_ref());
@@ -156,7 +165,7 @@ impl Session {
                         standing.count();
                         last_header = view.record(records.start);
                     }
-                    let raw = frame.bytes[view.part(records).extent()].to_vec();
+                    let raw = frame.bytes.get(start..end).unwrap_or_default().to_vec();
                     let mut decoded = self.decode(&raw);
                     self.answer(&mut replies, &raw, &mut decoded, expected.clone());
                     names.extend(name_of(&decoded));

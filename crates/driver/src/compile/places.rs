@@ -1,7 +1,7 @@
 //! Compiling places and conditions: every path must be one that the protocol has and that can be
 //! seen from where it is used.
 
-use labwire_message::Path;
+use labwire_message::{Name, Path};
 use labwire_schema::{Entry, Node, Problem, suggest};
 use regex::Regex;
 
@@ -33,7 +33,7 @@ impl Role {
             (Protocol::Lis02, Self::Comment) => &["C"],
             (Protocol::Lis02, Self::Header) => &["H"],
             (Protocol::Lis02, Self::Query) => &["Q", "H"],
-            (_, Self::Observation) => &["MSH", "PID", "PV1", "ORC", "OBR", "SPM", "SAC", "OBX"],
+            (_, Self::Observation) => &["MSH", "PID", "PV1", "ORC", "OBR", "SPM", "SAC", "INV", "OBX"],
             (_, Self::Value) => &["OBX"],
             (_, Self::Comment) => &["NTE"],
             (_, Self::Header) => &["MSH"],
@@ -293,6 +293,11 @@ impl Compiler<'_> {
     pub(crate) fn volatile(&mut self) -> Vec<Path> {
         let root = self.root;
         let mut paths: Vec<Path> = Vec::new();
+        // A retransmission under LAW is another message about the same results.
+        if self.protocol == Protocol::Law && root.get("message.volatile").is_none() {
+            paths
+                .extend([7, 10].into_iter().filter_map(|field| Some(Path::field(Name::new(b"MSH")?, field))));
+        }
         for node in root.list("message.volatile") {
             let Some(written) = node.as_text() else { continue };
             if self.protocol == Protocol::Text {

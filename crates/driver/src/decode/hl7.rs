@@ -13,6 +13,7 @@ use labwire_model::{DecodedMessage, Diagnostic, MessageKind, Query};
 use crate::acknowledge::Acknowledge;
 use crate::decode::message::{Facts, begin, control_id, identity, says, says_when};
 use crate::decode::observe::{Standing, observe};
+use crate::decode::oddities;
 use crate::decode::scope::{DELETE, Gaps, Reading, Records, owned};
 use crate::place::Place;
 use crate::plan::{Context, MessageUse, Plan};
@@ -97,18 +98,24 @@ impl<'v> Walk<'_, 'v> {
         match record.name().as_bytes() {
             b"MSH" => self.header(place, record),
             b"PID" => {
-                self.records.forget(&["PV1", "ORC", "OBR", "SPM", "SAC", "OBX"]);
+                // A patient that follows its specimen belongs to it (LAB-29 of early implementations).
+                let follows_specimen = self.led == Led::BySpecimen && self.subject == Subject::Specimen;
+                if !follows_specimen {
+                    self.records.forget(&["SPM", "SAC", "INV"]);
+                }
+                self.records.forget(&["PV1", "ORC", "OBR", "OBX"]);
                 self.records.set(record);
                 self.patient_from = record.offset();
                 self.notes = Notes::default();
                 self.order_ahead = false;
-                self.subject = Subject::Patient;
+                self.subject = if follows_specimen { Subject::Specimen } else { Subject::Patient };
             }
             b"SPM" => self.specimen(record),
             b"SAC" => {
                 self.records.set(record);
                 self.subject = Subject::Specimen;
             }
+            b"INV" => self.inventory(record),
             b"ORC" => {
                 // In a group that a specimen opens, an ORC behind its OBR belongs to it.
                 self.order_ahead = !(self.led == Led::BySpecimen && self.subject == Subject::Order);
@@ -160,7 +167,7 @@ impl<'v> Walk<'_, 'v> {
 
     fn specimen(&mut self, record: Record<'v>) {
         if self.led == Led::BySpecimen {
-            self.records.forget(&["ORC", "OBR", "SAC", "OBX"]);
+            self.records.forget(&["ORC", "OBR", "SAC", "INV", "OBX"]);
             self.notes.order.clear();
             self.order_ahead = false;
         } else {
@@ -242,7 +249,45 @@ impl<'v> Walk<'_, 'v> {
         outcome.observation.comments = patient.iter().chain(specimen).chain(order).cloned().collect();
         self.message.distinguishable |=
             says(self.plan, record, &[14, 19]) || says_when(self.plan, &self.records);
+        if let Some(lines) = self.repeats(record) {
+            outcome.observation.text = Some(lines);
+        }
+        oddities::tell(self.plan, record, &outcome, &mut self.message.diagnostics);
         self.message.outcomes.push(outcome);
+    }
+
+    /// The repeats of a value as lines, where the profile takes the whole field: several values, or
+    /// several lines of a text, are not one text with delimiters in it.
+    fn repeats(&self, record: Record<'v>) -> Option<String> {
+        let selector = self.plan.rules.places.value.as_ref()?;
+        let [Place::Path(path)] = selector.places() else { return None };
+        let is_whole = path.repeat.is_none() && path.component.is_none();
+        let mut lines = Vec::new();
+        if is_whole && record.field(path.field)?.repeats().nth(1).is_some() {
+            selector.each(&self.records, &mut |found| lines.extend(owned(found.text)));
+        }
+        (lines.len() > 1).then(|| lines.join("\n"))
+    }
+
+    /// Material in front of the observations is that of the specimen; behind one, it is what that one
+    /// was measured with.
+    fn inventory(&mut self, record: Record<'v>) {
+        if self.subject != Subject::Observation {
+            return self.records.set(record);
+        }
+        let before = self.records.get("INV");
+        self.records.set(record);
+        let reagent = self.plan.rules.places.reagent.as_ref();
+        let found = reagent.and_then(|selector| owned(selector.take(&self.records)?.text));
+        if let Some(outcome) = self.message.outcomes.last_mut()
+            && outcome.observation.reagent.is_none()
+        {
+            outcome.observation.reagent = found;
+        }
+        match before {
+            Some(before) => self.records.set(before),
+            None => self.records.forget(&["INV"]),
+        }
     }
 
     fn note(&mut self, record: Record<'v>) {

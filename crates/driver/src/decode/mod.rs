@@ -1,15 +1,19 @@
 //! One message through a plan.
 
+mod addendum;
 mod hl7;
 mod lis02;
 mod message;
 mod observe;
+mod oddities;
 mod scope;
 mod strict;
 pub(crate) mod text;
 
+use std::borrow::Cow;
+
 use labwire_message::hl7::Header;
-use labwire_message::{Charset, Index, Syntax, charset};
+use labwire_message::{Charset, Index, Syntax, View, charset};
 use labwire_model::{DecodedMessage, Diagnostic};
 
 use crate::decode::scope::Reading;
@@ -37,6 +41,8 @@ impl Plan {
 
     fn read(&self, index: &mut Index, raw: &[u8], context: &Context<'_>, strict: bool) -> DecodedMessage {
         let Some(syntax) = self.protocol.syntax() else { return text::decode(self, raw, context) };
+        let whole = if syntax == Syntax::Hl7 { addendum::joined(raw) } else { Cow::Borrowed(raw) };
+        let raw = whole.as_ref();
         let charset = self.charset_of(syntax, index, raw);
         let transcoded = charset.hides_delimiters();
         let text = if transcoded { charset::transcode(charset, raw) } else { String::new() };
@@ -47,8 +53,13 @@ impl Plan {
             Protocol::Lis02 => lis02::decode(self, &view, reading, context),
             _ => hl7::decode(self, &view, reading, context),
         };
-        if strict && syntax == Syntax::Lis02 {
-            strict::review(&view, &mut message);
+        match syntax {
+            Syntax::Lis02 if strict => strict::review(&view, &mut message),
+            Syntax::Hl7 if strict => strict::review_segments(&view, &mut message),
+            _ => {}
+        }
+        if syntax == Syntax::Hl7 && self.rules.charset.is_none() && charset == Charset::default() {
+            tell_of_charset(&view, raw, &mut message);
         }
         let malformed = charset.first_malformed(raw);
         // While positions are still those of what was cut.
@@ -94,6 +105,25 @@ fn lead_back(charset: Charset, raw: &[u8], diagnostics: &mut [Diagnostic]) {
     charset::raw_offsets(charset, raw, &mut offsets);
     for (place, offset) in order.into_iter().zip(offsets) {
         diagnostics[place].position.byte = offset;
+    }
+}
+
+/// Tells of a message whose character set nobody has named: MSH-18 holds an unknown name, or the bytes
+/// show that it is not UTF-8.
+fn tell_of_charset(view: &View<'_>, raw: &[u8], message: &mut DecodedMessage) {
+    let header = view.records().find_map(|record| Header::new(record).map(|header| (record, header)));
+    if let Some((record, header)) = header.filter(|(_, header)| !header.character_set().is_empty())
+        && header.charset().is_none()
+    {
+        let reason = "MSH-18 names a character set that is not known; the usual ones were tried";
+        let at = record.offset();
+        message.diagnostics.push(Diagnostic::new("unknown-charset", at, record.ordinal(), "MSH-18", reason));
+    }
+    if let Err(error) = core::str::from_utf8(raw) {
+        let at = error.valid_up_to();
+        let record = view.records().filter(|record| record.offset() <= at).count();
+        let reason = "the message names no character set and is not UTF-8; it was read as Windows-1252";
+        message.diagnostics.push(Diagnostic::new("assumed-charset", at, record, "", reason));
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a strict connection holds besides: observations whose records LIS02 does not allow as they are.
+//! What a strict connection holds besides: observations whose records LIS02 or HL7 does not allow as they
+//! are.
 //!
 //! The same message under the default setting is filed; the deviations are told there only where they
 //! matter to a person.
@@ -40,8 +41,22 @@ pub(crate) fn review(view: &View<'_>, message: &mut DecodedMessage) {
     message.diagnostics.extend(found);
 }
 
+/// Holds what stands in a segment whose name is in lower case: to the letter, HL7 has no such segment.
+pub(crate) fn review_segments(view: &View<'_>, message: &mut DecodedMessage) {
+    let in_lower_case = |record: usize| {
+        let segment = record.checked_sub(1).and_then(|place| view.record(place));
+        segment.is_some_and(|segment| segment.bytes().first().is_some_and(u8::is_ascii_lowercase))
+    };
+    for outcome in &mut message.outcomes {
+        if in_lower_case(outcome.observation.record) {
+            hold(outcome);
+        }
+    }
+}
+
 fn hold(outcome: &mut Outcome) {
-    const REASON: &str = "the connection is strict, and a record of the observation is not as LIS02 has it";
+    const REASON: &str =
+        "the connection is strict, and a record of the observation is not as the standard has it";
     match &mut outcome.disposition {
         Disposition::Deliver => {
             outcome.disposition =

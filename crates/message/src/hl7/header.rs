@@ -137,10 +137,17 @@ impl<'a> Header<'a> {
         self.field(18)
     }
 
-    /// The set that the first repeat of MSH-18 names; `None` leaves the decision to the profile.
+    /// The set that the first repeat of MSH-18 names; `None` leaves the decision to the profile. Where
+    /// that is ASCII, said or unsaid, a set that ISO 2022 sequences switch to takes its place: it has
+    /// ASCII in it.
     #[must_use]
     pub fn charset(&self) -> Option<Charset> {
-        self.record.repeats(18).next().and_then(|name| Charset::from_hl7_name(name.bytes()))
+        let mut names = self.record.repeats(18);
+        let first = names.next()?;
+        let default = Charset::from_hl7_name(first.bytes());
+        let switched = names.any(|name| Charset::from_hl7_name(name.bytes()) == Some(Charset::Iso2022Jp));
+        let is_ascii = first.bytes().is_empty() || default == Some(Charset::Ascii);
+        if is_ascii && switched { Some(Charset::Iso2022Jp) } else { default }
     }
 
     /// Whether the message is itself an acknowledgement, which is never acknowledged.
