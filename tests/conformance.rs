@@ -9,6 +9,8 @@
 mod bench;
 #[path = "conformance/decode.rs"]
 mod decode;
+#[path = "conformance/exchange.rs"]
+mod exchange;
 #[path = "conformance/expect.rs"]
 mod expect;
 #[path = "conformance/hl7.rs"]
@@ -42,6 +44,10 @@ const FILES: &[(&str, &str)] = &[
     ("lis01.txt", include_str!("conformance/lis01.txt")),
     ("lis02.txt", include_str!("conformance/lis02.txt")),
     ("hl7.txt", include_str!("conformance/hl7.txt")),
+    ("framing.txt", include_str!("conformance/framing.txt")),
+    ("encoding.txt", include_str!("conformance/encoding.txt")),
+    ("acknowledgement.txt", include_str!("conformance/acknowledgement.txt")),
+    ("content.txt", include_str!("conformance/content.txt")),
 ];
 
 /// Cases that nobody has written yet, one id a line.
@@ -57,7 +63,7 @@ const RUNNERS: usize = 4;
 type Function = (&'static str, fn());
 
 fn function(name: &str) -> Option<fn()> {
-    [lis02::FUNCTIONS, hl7::FUNCTIONS]
+    [lis02::FUNCTIONS, hl7::FUNCTIONS, exchange::FUNCTIONS]
         .concat()
         .into_iter()
         .find(|(known, _)| *known == name)
@@ -179,7 +185,7 @@ fn every_function_belongs_to_a_case() {
             _ => None,
         })
         .collect();
-    for (name, _) in [lis02::FUNCTIONS, hl7::FUNCTIONS].concat() {
+    for (name, _) in [lis02::FUNCTIONS, hl7::FUNCTIONS, exchange::FUNCTIONS].concat() {
         assert!(named.contains(name), "no case runs {name}");
     }
 }

@@ -34,6 +34,8 @@ struct Bench {
     diagnostics: Vec<Diagnostic>,
     faults: Vec<&'static str>,
     tolerances: Vec<&'static str>,
+    /// What operators are told beside faults and tolerances.
+    notes: Vec<String>,
     closed: Vec<&'static str>,
 }
 
@@ -66,6 +68,7 @@ pub(crate) fn run(
         diagnostics: Vec::new(),
         faults: Vec::new(),
         tolerances: Vec::new(),
+        notes: Vec::new(),
         closed: Vec::new(),
     };
     bench.tell(Input::StoreReady(true));
@@ -112,6 +115,8 @@ impl Bench {
             "diagnostics" => expect::diagnostics(step, &self.diagnostics)?,
             "faults" => expect::words(step, self.faults.iter().copied())?,
             "tolerances" => expect::words(step, self.tolerances.iter().copied())?,
+            "notes" => expect::words(step, self.notes.iter().map(String::as_str))?,
+            "replies" => expect::words(step, reply_codes(&self.written).iter().map(String::as_str))?,
             "open" if self.closed.is_empty() => {}
             "open" => return Err(format!("{}: closed: {}", step.at, self.closed.join("; "))),
             "closed" if self.closed.iter().any(|reason| reason.contains(step.rest.as_str())) => {}
@@ -183,7 +188,7 @@ impl Bench {
                     self.tolerances.push(tolerance.name());
                     self.tolerances.dedup();
                 }
-                Effect::Note(_) => {}
+                Effect::Note(note) => self.notes.extend(told(&note)),
                 Effect::Close(reason) => {
                     self.closed.push(reason);
                     self.tell(Input::Closed);
@@ -192,4 +197,24 @@ impl Bench {
             while self.session.poll_transmit(&mut self.written) {}
         }
     }
+}
+
+/// What is told of a note that is neither a fault nor a tolerance nor the course of a session.
+fn told(note: &Note) -> Option<String> {
+    Some(match note {
+        Note::UnansweredQuery => "unanswered-query".to_owned(),
+        Note::Refused(code) => format!("refused:{code}"),
+        Note::BatchMiscounted { .. } => "batch-miscounted".to_owned(),
+        Note::SequenceGap { .. } => "sequence-gap".to_owned(),
+        Note::ControlIdReused => "control-id-reused".to_owned(),
+        _ => return None,
+    })
+}
+
+/// MSA-1 of the HL7 messages in what was written.
+fn reply_codes(written: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(written);
+    text.split('\r')
+        .filter_map(|segment| segment.strip_prefix("MSA|")?.split('|').next().map(str::to_owned))
+        .collect()
 }
