@@ -152,6 +152,35 @@ fn check_accepts_the_example_site_files() {
 }
 
 #[test]
+fn check_warns_of_a_profile_that_does_not_look_at_checksums_alone_and_in_its_site() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let profile = file(
+        "drivers/site/one.toml",
+        "schema = 1\n[analyzer]\nvendor = \"Example\"\nmodel = \"One\"\nkind = \"chemistry\"\nprotocol = \"lis02\"\n[link]\nchecksum = \"off\"\n[specimen]\nid = \"O.3\"\n[result]\ntest = \"R.3.4\"\nvalue = \"R.4\"\n",
+    );
+    let path = directory.path().display();
+    let site = file(
+        "labwire.toml",
+        &format!(
+            "[site]\ntenant = \"t\"\ntime_zone = \"UTC\"\n[spool]\npath = \"{path}/spool.db\"\n[lis]\nurl = \"sqlite://{path}/lis.db\"\n[drivers]\ndirectory = \"{path}/drivers\"\n[[connection]]\nname = \"one\"\ndriver = \"site/one\"\ntcp.listen = \"127.0.0.1:15600\"\n"
+        ),
+    );
+    for checked in [profile, site] {
+        let output = labwire(&["check", &checked]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("warning: frames are taken without looking at their checksum"), "{said}");
+        assert!(said.contains("checksum-off"), "{said}");
+    }
+}
+
+#[test]
 fn run_refuses_what_check_refuses() {
     let output = labwire(&["run", "--config", "config/bad/site/unknown-key.toml"]);
     assert_eq!(output.status.code(), Some(78));
