@@ -16,6 +16,8 @@ use crate::session::{Now, Pending, Session};
 
 /// How long the next fragment of a message may take to come.
 const FRAGMENT_WAIT: Duration = Duration::from_secs(120);
+/// Longest header of a batch whose messages are counted over several blocks.
+const BATCH_HEADER_BYTES_MAX: usize = 4 << 10;
 /// Control ids remembered, to notice one that comes again over another content.
 const NAMES_MAX: usize = 256;
 
@@ -227,7 +229,8 @@ impl Session {
         let Some(record) = view.record(place) else { return };
         match record.name().as_bytes() {
             b"BHS" => {
-                standing.batch = Some(Batch { header: record.bytes().to_vec(), messages: 0 });
+                standing.batch = (record.bytes().len() <= BATCH_HEADER_BYTES_MAX)
+                    .then(|| Batch { header: record.bytes().to_vec(), messages: 0 });
                 // A batch that goes on in other blocks has its messages answered as they come.
                 if view.records().skip(place + 1).any(|later| later.name() == "BTS") {
                     replies.begin_batch(record.bytes().to_vec());
