@@ -30,6 +30,8 @@ mod session;
 mod support;
 #[path = "conformance/table.rs"]
 mod table;
+#[path = "conformance/tls.rs"]
+mod tls;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,7 +65,7 @@ const RUNNERS: usize = 4;
 type Function = (&'static str, fn());
 
 fn function(name: &str) -> Option<fn()> {
-    [lis02::FUNCTIONS, hl7::FUNCTIONS, exchange::FUNCTIONS]
+    [lis02::FUNCTIONS, hl7::FUNCTIONS, exchange::FUNCTIONS, tls::FUNCTIONS]
         .concat()
         .into_iter()
         .find(|(known, _)| *known == name)
@@ -185,7 +187,7 @@ fn every_function_belongs_to_a_case() {
             _ => None,
         })
         .collect();
-    for (name, _) in [lis02::FUNCTIONS, hl7::FUNCTIONS, exchange::FUNCTIONS].concat() {
+    for (name, _) in [lis02::FUNCTIONS, hl7::FUNCTIONS, exchange::FUNCTIONS, tls::FUNCTIONS].concat() {
         assert!(named.contains(name), "no case runs {name}");
     }
 }

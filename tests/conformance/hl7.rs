@@ -56,6 +56,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "copies_on_two_lines_at_the_same_time_are_one_result",
         copies_on_two_lines_at_the_same_time_are_one_result,
     ),
+    ("the_expected_sequence_number_survives_a_crash", the_expected_sequence_number_survives_a_crash),
     ("reference_ranges_are_kept_and_read", reference_ranges_are_kept_and_read),
     ("an_orc_behind_its_obr_is_the_same_order", an_orc_behind_its_obr_is_the_same_order),
     ("the_states_of_orders_are_read_from_a_reply", the_states_of_orders_are_read_from_a_reply),
@@ -80,6 +81,7 @@ impl Host {
             "law" => profile
                 .replace("protocol = \"hl7\"", "protocol = \"law\"")
                 .replace("volatile = [\"MSH-7\"]\n", ""),
+            "counting" => format!("{profile}[acknowledge]\nsequence_numbers = true\n"),
             _ => profile,
         };
         std::fs::write(directory.join("hl7.toml"), profile).unwrap();
@@ -401,6 +403,22 @@ fn copies_on_two_lines_at_the_same_time_are_one_result() {
         lines[place].is_acknowledged("1");
     }
     host.has_filed(&["S1 5.4"]);
+}
+
+fn the_expected_sequence_number_survives_a_crash() {
+    let mut host = Host::new(1, "counting").start();
+    let numbered =
+        |id: &str, number: &str| oru(id, "S1", id).replace("|2.3.1\r", &format!("|2.3.1|{number}\r"));
+    let mut line = host.line(0);
+    line.say(&numbered("1", "41"));
+    assert!(line.hear().ends_with("\rMSA|AA|1||41\r\u{1c}\r"));
+    host.kill_and_restart();
+    let mut line = host.line(0);
+    line.say(&numbered("2", "43"));
+    assert!(line.hear().contains("\rMSA|AE|2|sequence number 42 is expected|42|"));
+    line.say(&numbered("3", "42"));
+    assert!(line.hear().ends_with("\rMSA|AA|3||42\r\u{1c}\r"));
+    host.has_filed(&["S1 1", "S1 3"]);
 }
 
 fn reference_ranges_are_kept_and_read() {
