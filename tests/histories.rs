@@ -216,7 +216,7 @@ impl Host {
     fn persist(&mut self, persist: labwire_session::Persist) {
         let mut completes = Vec::new();
         for message in persist.completes {
-            if let Some(resolves) = &message.resolves {
+            for resolves in &message.resolves {
                 self.unsettled.retain(|(transmission, ..)| *transmission != resolves.transmission);
             }
             self.unsettled.iter_mut().for_each(|(.., last)| *last = false);
@@ -225,13 +225,17 @@ impl Host {
                 decoded: message.decoded,
                 driver: "bench/bench".to_owned(),
                 driver_version: "1".to_owned(),
-                resolves: message.resolves.map(|resolves| labwire_store::Resolves {
-                    transmission: resolves.transmission,
-                    how: match resolves.how {
-                        Resolution::Superseded => labwire_store::Resolution::Superseded,
-                        Resolution::Resumed => labwire_store::Resolution::Resumed,
-                    },
-                }),
+                resolves: message
+                    .resolves
+                    .iter()
+                    .map(|resolves| labwire_store::Resolves {
+                        transmission: resolves.transmission,
+                        how: match resolves.how {
+                            Resolution::Superseded => labwire_store::Resolution::Superseded,
+                            Resolution::Resumed => labwire_store::Resolution::Resumed,
+                        },
+                    })
+                    .collect(),
                 previous_reply_received: message.previous_reply_received,
                 sinks: vec!["lis".to_owned()],
             });

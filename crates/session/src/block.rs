@@ -366,7 +366,7 @@ impl Session {
 }
 
 fn whole_message(raw: Vec<u8>, decoded: DecodedMessage) -> Message {
-    Message { raw, decoded, resolves: None, previous_reply_received: false }
+    Message { raw, decoded, resolves: Vec::new(), previous_reply_received: false }
 }
 
 /// DSC-1 of a result message that ends with a promise of more (DSC-2 `F`: in another message).

@@ -43,8 +43,8 @@ pub struct Message {
     pub raw: Vec<u8>,
     /// What the plan read.
     pub decoded: DecodedMessage,
-    /// The incomplete message that it settles.
-    pub resolves: Option<Resolves>,
+    /// The incomplete messages that it settles.
+    pub resolves: Vec<Resolves>,
     /// The analyzer went on in the same session after our reply to the message before this one, so
     /// it received that reply, and this message is no repetition of that one. `false` when in doubt.
     pub previous_reply_received: bool,

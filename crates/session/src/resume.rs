@@ -4,6 +4,15 @@
 use labwire_message::lis02::{self, Hierarchy, Resumption};
 use labwire_message::{Index, Record, Syntax, View};
 
+/// The identity of a text that broke off: every record of an identity is ended, and the last one here
+/// may not have been.
+pub(crate) fn as_torn(raw: &[u8], mut identity: Vec<u8>) -> Vec<u8> {
+    if !raw.ends_with(b"\r") && !raw.ends_with(b"\n") && identity.ends_with(b"\r") {
+        identity.pop();
+    }
+    identity
+}
+
 /// Compares the identities of an incomplete message and of a complete one: their records without
 /// what a retransmission changes.
 pub(crate) fn relation(incomplete: &[u8], complete: &[u8]) -> Resumption {

@@ -16,7 +16,7 @@ use crate::block::{Names, Standing};
 use crate::effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
 use crate::guard;
 use crate::reception::{Mark, MessageEnd, Reception, RecoveredFrame, Unsettled, hold_incomplete, join};
-use crate::resume::{merge, relation};
+use crate::resume::{as_torn, merge, relation};
 
 /// Incomplete messages that a later whole repetition can still settle, per connection.
 const UNSETTLED_MAX: usize = 16;
@@ -137,7 +137,7 @@ impl Session {
     /// Tells of an incomplete message of the same connection that a coming message may settle;
     /// `last` when no complete message has followed it.
     pub fn remember_incomplete(&mut self, transmission: u64, raw: Vec<u8>, last: bool) {
-        let identity = self.decode(&raw).identity;
+        let identity = as_torn(&raw, self.decode(&raw).identity);
         self.remember(Unsettled { transmission, raw, identity, last });
     }
 
@@ -330,7 +330,8 @@ impl Session {
                     self.end_reception();
                 }
                 link::Event::Fragment { bytes } => {
-                    self.reception.append(&bytes, true);
+                    // Its last record may be cut: that it has no end must stay to be seen.
+                    self.reception.append(&bytes, false);
                     self.end_reception();
                 }
                 link::Event::Fault(fault) => {
@@ -365,12 +366,8 @@ impl Session {
         }
         let (transmission, raw) = self.reception.take();
         let incomplete = self.incomplete(transmission, raw.clone());
-        self.remember(Unsettled {
-            transmission,
-            raw,
-            identity: incomplete.decoded.identity.clone(),
-            last: true,
-        });
+        let identity = as_torn(&raw, incomplete.decoded.identity.clone());
+        self.remember(Unsettled { transmission, raw, identity, last: true });
         self.effects.push_back(Effect::Incomplete(Box::new(incomplete)));
     }
 
@@ -460,43 +457,29 @@ impl Session {
         (pending, Persist { token, transmission, frame, completes, carry })
     }
 
-    /// Reads a complete message, and with it what it settles.
-    fn complete(&self, raw: Vec<u8>, first: bool, settled: &mut Vec<u64>) -> Message {
-        let decoded = self.decode(&raw);
+    /// Reads a complete message, and with it all that it settles: a sender that fails twice leaves two
+    /// beginnings of the same message.
+    fn complete(&self, mut raw: Vec<u8>, first: bool, settled: &mut Vec<u64>) -> Message {
+        let mut decoded = self.decode(&raw);
+        let mut resolves = Vec::new();
         for unsettled in self.unsettled.iter().rev() {
             if settled.contains(&unsettled.transmission) {
                 continue;
             }
             let relation = guard::attempt(|| relation(&unsettled.identity, &decoded.identity));
-            match relation.unwrap_or(Resumption::Unrelated) {
-                Resumption::Repeats => {
-                    settled.push(unsettled.transmission);
-                    let resolves =
-                        Resolves { transmission: unsettled.transmission, how: Resolution::Superseded };
-                    return Message {
-                        raw,
-                        decoded,
-                        resolves: Some(resolves),
-                        previous_reply_received: false,
-                    };
+            let how = match relation.unwrap_or(Resumption::Unrelated) {
+                Resumption::Repeats => Resolution::Superseded,
+                Resumption::Continues { kept, from } if first && unsettled.last && resolves.is_empty() => {
+                    raw = merge(&unsettled.raw, kept, &raw, from);
+                    decoded = self.decode(&raw);
+                    Resolution::Resumed
                 }
-                Resumption::Continues { kept, from } if first && unsettled.last => {
-                    settled.push(unsettled.transmission);
-                    let resolves =
-                        Resolves { transmission: unsettled.transmission, how: Resolution::Resumed };
-                    let raw = merge(&unsettled.raw, kept, &raw, from);
-                    let decoded = self.decode(&raw);
-                    return Message {
-                        raw,
-                        decoded,
-                        resolves: Some(resolves),
-                        previous_reply_received: false,
-                    };
-                }
-                Resumption::Continues { .. } | Resumption::Unrelated => {}
-            }
+                Resumption::Continues { .. } | Resumption::Unrelated => continue,
+            };
+            settled.push(unsettled.transmission);
+            resolves.push(Resolves { transmission: unsettled.transmission, how });
         }
-        Message { raw, decoded, resolves: None, previous_reply_received: false }
+        Message { raw, decoded, resolves, previous_reply_received: false }
     }
 
     fn take_text(&mut self, token: Token, link_token: link::Token, frame: Frame) -> (Pending, Persist) {
@@ -504,7 +487,7 @@ impl Session {
         let completes = vec![Message {
             raw: frame.bytes.clone(),
             decoded,
-            resolves: None,
+            resolves: Vec::new(),
             previous_reply_received: false,
         }];
         self.whole(token, link_token, frame, completes, Replies::none())

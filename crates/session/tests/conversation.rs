@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use labwire_driver::Library;
 use labwire_link::ErrorMode;
-use labwire_session::{Effect, Input, Note, Now, Persist, Session, Settings};
+use labwire_session::{Effect, Input, Note, Now, Persist, Resolution, Session, Settings};
 
 const ENQ: &str = "\u{5}";
 const ACK: &[u8] = b"\x06";
@@ -190,7 +190,20 @@ fn a_line_that_drops_before_the_terminator_leaves_an_incomplete_message_that_the
         last = Some(next.accept());
     }
     let completes = last.unwrap().completes;
-    assert_eq!(completes[0].resolves.unwrap().transmission, 1);
+    assert_eq!(completes[0].resolves[0].transmission, 1);
+}
+
+#[test]
+fn every_torn_beginning_of_a_message_is_superseded_by_its_whole_repeat() {
+    let mut bench = Bench::new("generic/lis02");
+    bench.session.remember_incomplete(1, b"H|\\^&\rP|1\rO|1|S1\r".to_vec(), true);
+    let torn_inside_a_record = b"H|\\^&\rP|1\rO|1|S1\rR|1|^^^K|6.";
+    bench.session.remember_incomplete(2, torn_inside_a_record.to_vec(), true);
+    bench.send(ENQ);
+    bench.send(&frame(1, "H|\\^&\rP|1\rO|1|S1\rR|1|^^^K|6.9|mmol/L\rL|1|N\r"));
+    let completes = bench.accept().completes;
+    let resolves = completes[0].resolves.iter().map(|one| (one.transmission, one.how));
+    assert_eq!(resolves.collect::<Vec<_>>(), [(2, Resolution::Superseded), (1, Resolution::Superseded)]);
 }
 
 #[test]

@@ -5,7 +5,9 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::StoreError;
 use crate::incomplete;
-use crate::record::{Filed, FrameRecord, Fresh, MessageId, MessageRecord, Persist, Persisted, Stamp, Tally};
+use crate::record::{
+    Filed, FrameRecord, Fresh, MessageId, MessageRecord, Persist, Persisted, Resolves, Stamp, Tally,
+};
 use crate::seal::{identity, signed, unsigned};
 use crate::standing::RowState;
 use crate::transaction::{Hold, Refusal, Transaction, json_numbers, message_id, numbers_of};
@@ -214,19 +216,26 @@ fn find_match(
 }
 
 /// Whether the analyzer went on after `earlier`, which proves that it has our reply: any other
-/// message since, unless it is the torn beginning of the one that is being filed.
+/// message since, unless it is a torn beginning of the one that is being filed.
 fn was_followed(
     transaction: &Transaction<'_>,
     connection: &str,
     earlier: i64,
-    settles: Option<u64>,
+    settles: &[Resolves],
 ) -> rusqlite::Result<bool> {
     transaction.exists(
         "SELECT 1 FROM message WHERE connection = ?1
            AND sequence > (SELECT sequence FROM message WHERE id = ?2)
-           AND NOT (identity IS NULL AND transmission IS ?3)",
-        params![connection, earlier, settles.map(signed)],
+           AND NOT (identity IS NULL AND transmission IN (SELECT value FROM json_each(?3)))",
+        params![connection, earlier, transmissions(settles)],
     )
+}
+
+/// As SQL takes a list.
+fn transmissions(settles: &[Resolves]) -> String {
+    let numbers: Vec<String> =
+        settles.iter().map(|resolves| signed(resolves.transmission).to_string()).collect();
+    format!("[{}]", numbers.join(","))
 }
 
 enum Verdict {
@@ -257,12 +266,7 @@ fn decide(
     let reply_received = found.is_doubtful
         || message.previous_reply_received
         || same_unit.contains(&found.row)
-        || was_followed(
-            transaction,
-            connection,
-            found.row,
-            message.resolves.map(|resolves| resolves.transmission),
-        )?;
+        || was_followed(transaction, connection, found.row, &message.resolves)?;
     Ok(if reply_received { Verdict::PossibleRepeat(found.first) } else { Verdict::Duplicate(found.first) })
 }
 
@@ -276,10 +280,12 @@ fn file(
     let at = persist.frame.at;
     let identity = identity_of(persist, message);
     let verdict = decide(transaction, persist, message, &identity, same_unit)?;
-    let repeated = match message.resolves {
-        Some(resolves) => incomplete::released_records(transaction, connection, resolves, &message.decoded)?,
-        None => Vec::new(),
-    };
+    let mut repeated = Vec::new();
+    for resolves in &message.resolves {
+        repeated.extend(incomplete::released_records(transaction, connection, *resolves, &message.decoded)?);
+    }
+    repeated.sort_unstable();
+    repeated.dedup();
     let (state, first) = match verdict {
         Verdict::Fresh => (RowState::Filed, None),
         Verdict::PossibleRepeat(first) => (RowState::Filed, Some(first)),
@@ -303,8 +309,8 @@ fn file(
             sinks: &message.sinks,
         },
     )?;
-    if let Some(resolves) = message.resolves {
-        incomplete::settle(transaction, connection, resolves, row.row, at)?;
+    for resolves in &message.resolves {
+        incomplete::settle(transaction, connection, *resolves, row.row, at)?;
     }
     let fresh = match verdict {
         Verdict::Fresh => Fresh::Fresh,

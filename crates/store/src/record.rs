@@ -77,8 +77,8 @@ pub struct MessageRecord {
     pub driver: String,
     /// Version of the driver profile.
     pub driver_version: String,
-    /// The incomplete message that this one settles.
-    pub resolves: Option<Resolves>,
+    /// The incomplete messages that this one settles.
+    pub resolves: Vec<Resolves>,
     /// The analyzer went on in the same session after our reply to the message before this one,
     /// which it therefore received: this one is no repetition of it. `false` when in doubt.
     pub previous_reply_received: bool,

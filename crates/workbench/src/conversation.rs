@@ -23,8 +23,8 @@ pub enum Heard {
         raw: Vec<u8>,
         /// What the plan reads.
         decoded: DecodedMessage,
-        /// The incomplete message that it settles.
-        resolves: Option<Resolves>,
+        /// The incomplete messages that it settles.
+        resolves: Vec<Resolves>,
     },
     /// A reception that broke off.
     Incomplete {

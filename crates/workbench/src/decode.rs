@@ -193,7 +193,7 @@ impl Decoded {
         for one in heard {
             match one {
                 Heard::Message { decoded, resolves, .. } => {
-                    settled.extend(resolves.map(|resolves| resolves.transmission));
+                    settled.extend(resolves.iter().map(|resolves| resolves.transmission));
                     self.messages.push(FileMessage { complete: true, decoded });
                 }
                 Heard::Incomplete { raw, .. } if !is_whole => {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use labwire_session::{Effect, Input, Note, Persist, Resolution, Session, Token};
+use labwire_session::{Effect, Input, Note, Persist, Resolution, Resolves, Session, Token};
 use labwire_store::{FrameRecord, Fresh, MessageRecord, Persisted, Stamp, StoreError, Tally};
 use labwire_transport::{Connection, Received};
 use tokio::sync::{mpsc, watch};
@@ -325,19 +325,13 @@ impl Conversation {
         let mut records = Vec::with_capacity(completes.len());
         for message in completes {
             messages.push(MessageSummary::of(&message.decoded));
-            resolved.extend(message.resolves.map(|resolves| resolves.transmission));
+            resolved.extend(message.resolves.iter().map(|resolves| resolves.transmission));
             records.push(MessageRecord {
                 raw: message.raw,
                 decoded: message.decoded,
                 driver: settings.plan.id.clone(),
                 driver_version: settings.plan.version.clone(),
-                resolves: message.resolves.map(|resolves| labwire_store::Resolves {
-                    transmission: resolves.transmission,
-                    how: match resolves.how {
-                        Resolution::Superseded => labwire_store::Resolution::Superseded,
-                        Resolution::Resumed => labwire_store::Resolution::Resumed,
-                    },
-                }),
+                resolves: message.resolves.iter().map(stored).collect(),
                 previous_reply_received: message.previous_reply_received,
                 sinks: self.shared.sinks.clone(),
             });
@@ -397,5 +391,16 @@ impl Conversation {
                 shared.spool.count(name, tally, more, |_| {});
             }
         }
+    }
+}
+
+/// What settles an incomplete message, in the store's words.
+fn stored(resolves: &Resolves) -> labwire_store::Resolves {
+    labwire_store::Resolves {
+        transmission: resolves.transmission,
+        how: match resolves.how {
+            Resolution::Superseded => labwire_store::Resolution::Superseded,
+            Resolution::Resumed => labwire_store::Resolution::Resumed,
+        },
     }
 }

@@ -63,7 +63,7 @@ impl Bench {
             decoded,
             driver: "house/analyzer".to_owned(),
             driver_version: "3".to_owned(),
-            resolves: None,
+            resolves: Vec::new(),
             previous_reply_received: false,
             sinks: vec!["lis".to_owned()],
         };

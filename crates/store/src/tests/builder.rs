@@ -171,7 +171,7 @@ pub(super) fn message(decoded: DecodedMessage) -> MessageRecord {
         decoded,
         driver: "house/analyzer".to_owned(),
         driver_version: "1".to_owned(),
-        resolves: None,
+        resolves: Vec::new(),
         previous_reply_received: false,
         sinks: vec!["lis".to_owned()],
     }

@@ -184,7 +184,7 @@ fn the_torn_beginning_of_the_repetition_is_no_other_message() {
     bench.persist(part(2, frame(Some(1), "on"))).unwrap();
     bench.close(broken_off(2, indistinct("on"), 0));
     let settled = Resolves { transmission: 2, how: Resolution::Superseded };
-    let again = MessageRecord { resolves: Some(settled), ..message(indistinct("one")) };
+    let again = MessageRecord { resolves: vec![settled], ..message(indistinct("one")) };
     assert_eq!(bench.file(whole(3, again)).fresh, Fresh::Repeat(first));
     bench.balance();
 }

@@ -6,7 +6,7 @@ use super::builder::*;
 use crate::*;
 
 fn settles(transmission: u64, how: Resolution, body: &str, dispositions: &[Disposition]) -> MessageRecord {
-    MessageRecord { resolves: Some(Resolves { transmission, how }), ..message(results(body, dispositions)) }
+    MessageRecord { resolves: vec![Resolves { transmission, how }], ..message(results(body, dispositions)) }
 }
 
 /// Reception 1 breaks off with two observations read.

@@ -309,7 +309,10 @@ fn send(
     settles: Option<(usize, Resolution)>,
 ) {
     oracle.transmission += 1;
-    let resolves = settles.map(|(torn, how)| Resolves { transmission: oracle.kept[torn].transmission, how });
+    let resolves = settles
+        .iter()
+        .map(|(torn, how)| Resolves { transmission: oracle.kept[*torn].transmission, how: *how })
+        .collect();
     let record = MessageRecord { resolves, ..message(body(number)) };
     let mut persist =
         Persist { connection: CONNECTIONS[connection].to_owned(), ..whole(oracle.transmission, record) };
