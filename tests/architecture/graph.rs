@@ -142,12 +142,20 @@ impl Graph {
     }
 
     pub(crate) fn shipped_test_helpers(&self) -> Vec<String> {
+        let uses = |package: &Package, helper: &str| {
+            package.normal.contains(helper) || package.build.contains(helper)
+        };
+        // One helper may stand on the other.
+        let shipped = |package: &&Package| package.name != "labwire-proof";
         self.packages
             .values()
-            .filter(|package| {
-                package.normal.contains("labwire-testkit") || package.build.contains("labwire-testkit")
+            .filter(shipped)
+            .flat_map(|package| {
+                ["labwire-testkit", "labwire-proof"]
+                    .into_iter()
+                    .filter(|helper| uses(package, helper))
+                    .map(|helper| format!("{}: {helper} is more than a dev-dependency", package.name))
             })
-            .map(|package| format!("{}: labwire-testkit is more than a dev-dependency", package.name))
             .collect()
     }
 

@@ -16,6 +16,15 @@ pub(crate) enum Campaign {
         #[arg(long, default_value_t = 5_000)]
         kills: u32,
     },
+    /// Live through conversations over a line that is hurt, by seed; what was acknowledged must be stored once
+    Simulate {
+        /// How many histories
+        #[arg(long, default_value_t = 100_000)]
+        seeds: u64,
+        /// The first seed
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
 }
 
 impl Campaign {
@@ -33,6 +42,16 @@ impl Campaign {
                     &mut counts,
                 )?;
                 anyhow::ensure!(counts.passed > 0, "the crash suite has no test");
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Simulate { seeds, seed } => {
+                run::succeed(
+                    run::cargo()
+                        .current_dir(root()?)
+                        .args(["run", "--quiet", "--release", "--package", "labwire-proof"])
+                        .args(["--bin", "labwire-simulate", "--"])
+                        .args(["--seeds", &seeds.to_string(), "--seed", &seed.to_string()]),
+                )?;
                 Ok(ExitCode::SUCCESS)
             }
         }
