@@ -126,13 +126,14 @@ fn text(out: &mut impl Write, decoded: &Decoded, lines: &[Value]) -> io::Result<
             }
             Some("summary") => writeln!(
                 out,
-                "{} messages ({} incomplete): {} results, {} held, {} ignored, {} queries, {} diagnostics\n",
+                "{} messages ({} incomplete): {} results, {} held, {} ignored, {} queries, {} attachments, {} diagnostics\n",
                 line["messages"],
                 line["incomplete"],
                 line["results"],
                 line["held"],
                 line["ignored"],
                 line["queries"],
+                line["attachments"],
                 line["diagnostics"]
             )?,
             _ => {}

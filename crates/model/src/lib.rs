@@ -17,7 +17,7 @@ mod time;
 
 pub use diagnostic::{Diagnostic, Position};
 pub use line::{OutcomeLine, Provenance};
-pub use message::{DecodedMessage, MessageKind, Query};
+pub use message::{Attachment, DecodedMessage, MessageKind, Query};
 pub use number::{Comparator, ParsedValue, parse_value};
 pub use observation::{Disposition, Flag, Kind, Observation, ObservationStatus, Outcome};
 pub use range::{Bounds, parse_range};

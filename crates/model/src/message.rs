@@ -29,6 +29,24 @@ pub struct Query {
     pub specimen_ids: Vec<String>,
 }
 
+/// A picture, a histogram or raw data that a message carries beside its observations. The data stay
+/// in the message, which is stored as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Ordinal of the record or segment in the message, 1-based.
+    pub record: usize,
+    /// What the profile calls it.
+    pub reason: String,
+    /// Its name, where the message gives one.
+    pub name: Option<String>,
+    /// Its kind as sent, such as `image/png`.
+    pub media: Option<String>,
+    /// How the data are written as text, as sent: `Base64`.
+    pub encoding: Option<String>,
+    /// Bytes of the data as they stand in the message, still encoded.
+    pub bytes: usize,
+}
+
 /// A message read through a driver plan: outcomes in the order of the records, and findings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecodedMessage {
@@ -38,6 +56,9 @@ pub struct DecodedMessage {
     pub outcomes: Vec<Outcome>,
     /// Host queries.
     pub queries: Vec<Query>,
+    /// Pictures, histograms and raw data.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
     /// Findings; no patient data in them.
     pub diagnostics: Vec<Diagnostic>,
     /// MSH-10 or H.3 as sent, where there is one.
@@ -59,6 +80,7 @@ impl DecodedMessage {
             kind,
             outcomes: Vec::new(),
             queries: Vec::new(),
+            attachments: Vec::new(),
             diagnostics: Vec::new(),
             control_id: None,
             distinguishable: false,

@@ -78,6 +78,18 @@ pub struct Observation {
     pub patient_id: Option<String>,
     /// The analyzer's own code for the test.
     pub analyzer_test: Option<String>,
+    /// What tells observations of one test apart, as sent: OBX-4, a replicate.
+    #[serde(default)]
+    pub sub_id: Option<String>,
+    /// Microbiology: the isolate's number in its specimen.
+    #[serde(default)]
+    pub isolate: Option<String>,
+    /// Microbiology: code of the isolate's organism.
+    #[serde(default)]
+    pub organism: Option<String>,
+    /// Microbiology: name of the isolate's organism.
+    #[serde(default)]
+    pub organism_name: Option<String>,
     /// The LIS's code, from the profile's table.
     pub lis_test: Option<String>,
     /// The test's name, from the profile's table.
@@ -97,6 +109,13 @@ pub struct Observation {
     pub unit: Option<String>,
     /// Unit in UCUM, from the profile's table or the common spellings.
     pub ucum: Option<String>,
+    /// The number in the unit that the laboratory declared for this test, as decimal text; `None`
+    /// where it declared none.
+    #[serde(default)]
+    pub converted_number: Option<String>,
+    /// That unit, in UCUM.
+    #[serde(default)]
+    pub converted_ucum: Option<String>,
     /// Abnormal flags as sent and normalised, in order.
     pub flags: Vec<Flag>,
     /// Status letter as sent.

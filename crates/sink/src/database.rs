@@ -14,7 +14,8 @@ const APPLICATION_ID: i32 = 0x4C57_6C69;
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One step a version; a step that was released is never changed.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE message(
   tenant TEXT NOT NULL, message_id TEXT NOT NULL,
   connection TEXT NOT NULL, sequence INTEGER NOT NULL, received_at TEXT NOT NULL,
@@ -96,7 +97,16 @@ CREATE TRIGGER work_order_changed AFTER UPDATE OF specimen_id, specimen_type, co
   patient_name, birth_date, sex, priority, state ON work_order BEGIN
   UPDATE work_order SET version = version + 1 WHERE id = NEW.id;
 END;
-"];
+",
+    "
+ALTER TABLE result ADD COLUMN sub_id TEXT;
+ALTER TABLE result ADD COLUMN isolate TEXT;
+ALTER TABLE result ADD COLUMN organism TEXT;
+ALTER TABLE result ADD COLUMN organism_name TEXT;
+ALTER TABLE result ADD COLUMN converted_number TEXT;
+ALTER TABLE result ADD COLUMN converted_ucum TEXT;
+",
+];
 
 /// A LIS database opened for writing. It blocks; keep it on a thread of its own. After an error,
 /// drop it and open again.

@@ -123,12 +123,14 @@ fn add_result(
                specimen_id, patient_id, analyzer_test, lis_test, test_name, loinc, value, text, comparator,
                number, unit, ucum, flags, status, status_sent, reference_range, observed_at,
                observed_at_verbatim, operator, instrument, reagent, comments, possible_repeat,
+               sub_id, isolate, organism, organism_name, converted_number, converted_ucum,
                received_at, delivered_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-               ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ",
-            utc!("?31"),
+               ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35,
+               ?36, ",
+            utc!("?37"),
             ", ",
-            utc!("?32"),
+            utc!("?38"),
             ")
              ON CONFLICT(tenant, message_id, record) DO NOTHING"
         ))?
@@ -163,6 +165,12 @@ fn add_result(
             observation.reagent,
             json(&observation.comments)?,
             message.possible_repeat,
+            observation.sub_id,
+            observation.isolate,
+            observation.organism,
+            observation.organism_name,
+            observation.converted_number,
+            observation.converted_ucum,
             message.at.wall_ms,
             now_ms
         ])?;

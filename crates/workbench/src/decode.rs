@@ -328,6 +328,18 @@ impl Decoded {
             for outcome in &message.decoded.outcomes {
                 lines.push(object(OutcomeLine::new(provenance, outcome)));
             }
+            for attachment in &message.decoded.attachments {
+                lines.push(json!({
+                    "type": "attachment",
+                    "message_id": message_id,
+                    "record": attachment.record,
+                    "name": attachment.name,
+                    "media": attachment.media,
+                    "encoding": attachment.encoding,
+                    "bytes": attachment.bytes,
+                    "reason": attachment.reason,
+                }));
+            }
             for query in &message.decoded.queries {
                 lines.push(json!({
                     "type": "query",
@@ -359,6 +371,7 @@ impl Decoded {
             "held": held,
             "ignored": ignored,
             "queries": self.messages.iter().map(|message| message.decoded.queries.len()).sum::<usize>(),
+            "attachments": self.messages.iter().map(|message| message.decoded.attachments.len()).sum::<usize>(),
             "diagnostics": lines.iter().filter(|line| line["type"] == "diagnostic").count(),
         }));
         lines

@@ -82,10 +82,10 @@ fn a_full_disk_delivers_nothing_of_the_batch() {
 fn a_newer_schema_and_a_foreign_file_are_refused_untouched() {
     let bench = Bench::new();
     drop(bench.lis());
-    bench.sql().pragma_update(None, "user_version", 2).unwrap();
-    let newer = SinkError::Newer { path: bench.path(), found: 2, known: 1 };
+    bench.sql().pragma_update(None, "user_version", 3).unwrap();
+    let newer = SinkError::Newer { path: bench.path(), found: 3, known: 2 };
     assert_eq!(bench.try_lis().map(drop), Err(newer));
-    assert_eq!(bench.number("PRAGMA user_version"), 2);
+    assert_eq!(bench.number("PRAGMA user_version"), 3);
 
     fs::remove_file(bench.path()).unwrap();
     bench.sql().execute_batch("CREATE TABLE result(mine TEXT)").unwrap();
@@ -133,5 +133,5 @@ fn two_that_open_at_once_make_the_tables_once() {
     for opener in openers {
         assert_eq!(opener.join().unwrap(), Ok(()));
     }
-    assert_eq!(bench.number("PRAGMA user_version"), 1);
+    assert_eq!(bench.number("PRAGMA user_version"), 2);
 }
