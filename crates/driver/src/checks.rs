@@ -80,6 +80,39 @@ pub(crate) fn capture(text: &str) -> Result<(), Mistake> {
     Ok(())
 }
 
+pub(crate) fn character(text: &str) -> Result<(), Mistake> {
+    if text.chars().count() == 1 {
+        return Ok(());
+    }
+    Err(Mistake::new(format!("\"{text}\" is not one character")).help("write one: \"0\""))
+}
+
+pub(crate) fn zone(text: &str) -> Result<(), Mistake> {
+    if time_zone(text).is_some() {
+        return Ok(());
+    }
+    Err(Mistake::new(format!("there is no time zone \"{text}\""))
+        .help("write an offset such as \"+02:00\", or a name such as \"Europe/Paris\""))
+}
+
+/// A zone by name, or by its offset.
+pub(crate) fn time_zone(text: &str) -> Option<jiff::tz::TimeZone> {
+    let Some((sign, rest)) = text.split_at_checked(1).filter(|(sign, _)| matches!(*sign, "+" | "-")) else {
+        return jiff::tz::TimeZone::get(text).ok();
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    if hours.len() != 2 || minutes.len() != 2 || !rest.bytes().all(|b| b.is_ascii_digit() || b == b':') {
+        return None;
+    }
+    let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let seconds = (hours * 60 + minutes) * 60;
+    if hours > 14 || minutes > 59 {
+        return None;
+    }
+    let offset = jiff::tz::Offset::from_seconds(if sign == "-" { -seconds } else { seconds }).ok()?;
+    Some(jiff::tz::TimeZone::fixed(offset))
+}
+
 pub(crate) fn bytes(text: &str) -> Result<(), Mistake> {
     if text.is_empty() {
         return Err(Mistake::new("nothing is written here"));

@@ -4,7 +4,8 @@
 use labwire_message::{Charset, Path};
 
 use crate::place::{Place, Selector};
-use crate::plan::{MessageUse, Plan, TextRule};
+use crate::plan::{MessageUse, Plan, TimeFormat};
+use crate::text::{Layout, Span, TextWay};
 
 /// A part of an observation or a query that a profile has a place for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub enum TextShape<'p> {
         /// Its named groups are the texts.
         row: &'p str,
     },
-    /// By tags of a fixed length.
+    /// By tags.
     Tagged {
         /// What separates fields.
         separator: &'p [u8],
@@ -65,6 +66,32 @@ pub enum TextShape<'p> {
         /// The tag that begins an observation; `None`: the message is one.
         row: Option<&'p str>,
     },
+    /// By columns or cells.
+    Layout(TextLayout<'p>),
+}
+
+/// Texts by their place.
+#[derive(Clone, Debug)]
+pub struct TextLayout<'p> {
+    /// What separates cells; `None`: characters are counted.
+    pub separator: Option<&'p str>,
+    /// Texts of the whole message: name, and the first character or cell from 0 with how many.
+    pub fields: Vec<(&'p str, (usize, usize))>,
+    /// Values at fixed places, by test code.
+    pub values: Vec<(&'p str, (usize, usize))>,
+    /// Where groups begin, how wide one is, and the texts in it.
+    pub groups: Option<TextGroups<'p>>,
+}
+
+/// Groups of texts one behind the other.
+#[derive(Clone, Debug)]
+pub struct TextGroups<'p> {
+    /// Where the first one begins, from 0.
+    pub from: usize,
+    /// Characters or cells of one.
+    pub width: usize,
+    /// Name of each text, and its place in the group from 0 with its width.
+    pub fields: Vec<(&'p str, (usize, usize))>,
 }
 
 impl Plan {
@@ -116,24 +143,31 @@ impl Plan {
         Some((recipe(&kind.at), value))
     }
 
-    /// How a vendor's own text is built.
+    /// How a vendor's own text is built; of several layouts the first.
     #[must_use]
     pub fn text_shape(&self) -> Option<TextShape<'_>> {
-        Some(match self.rules.text.as_ref()? {
-            TextRule::Rows { fields, row } => TextShape::Rows {
-                fields: fields.iter().map(|(name, pattern)| (name.as_str(), pattern.as_str())).collect(),
-                row: row.as_str(),
+        let rule = self.rules.text.as_ref()?;
+        Some(match &rule.way {
+            TextWay::Rows(rows) => TextShape::Rows {
+                fields: rule.fields.iter().map(|(name, pattern)| (name.as_str(), pattern.as_str())).collect(),
+                row: rows.first()?.as_str(),
             },
-            TextRule::Tagged { separator, record, row, .. } => {
-                TextShape::Tagged { separator, record, row: row.as_deref() }
-            }
+            TextWay::Tagged(tagged) => TextShape::Tagged {
+                separator: tagged.separator.as_bytes(),
+                record: tagged.record.as_bytes(),
+                row: tagged.rows.last().map(String::as_str),
+            },
+            TextWay::Layouts(layouts) => TextShape::Layout(text_layout(layouts.first()?)),
         })
     }
 
     /// How times are written, where it is not `YYYYMMDDHHMMSS`.
     #[must_use]
     pub fn at_format(&self) -> Option<&str> {
-        self.rules.at_format.as_deref()
+        self.rules.at_formats.iter().find_map(|format| match format {
+            TimeFormat::Strftime { format, .. } => Some(format.as_str()),
+            TimeFormat::Epoch | TimeFormat::EpochMilliseconds => None,
+        })
     }
 
     /// Whether numbers have a decimal comma.
@@ -149,12 +183,38 @@ impl Plan {
     }
 }
 
+/// Of several places that have steps of their own, the first is the one to write to.
 fn recipe(selector: &Selector) -> Recipe<'_> {
+    if let Some(nested) = selector.first_nested().filter(|_| selector.joint().is_none()) {
+        return recipe(nested);
+    }
+    let steps = &selector.steps;
     Recipe {
         places: selector.places(),
         joint: selector.joint(),
-        cut: selector.cut.as_deref(),
-        part: selector.part.as_ref().map(|(split, take)| (split.as_str(), *take)),
-        pattern: selector.pattern.as_ref().map(regex::Regex::as_str),
+        cut: steps.cut.as_deref(),
+        part: steps.part.as_ref().map(|(split, take)| (split.as_str(), *take)),
+        pattern: steps.pattern.as_ref().map(regex::Regex::as_str),
     }
+}
+
+fn text_layout(layout: &Layout) -> TextLayout<'_> {
+    TextLayout {
+        separator: layout.separator.as_deref(),
+        fields: spans(&layout.fields),
+        values: layout
+            .values
+            .iter()
+            .map(|value| (value.test.as_str(), (value.value.from, value.value.width)))
+            .collect(),
+        groups: layout.groups.as_ref().map(|groups| TextGroups {
+            from: groups.from,
+            width: groups.width,
+            fields: spans(&groups.fields),
+        }),
+    }
+}
+
+fn spans(fields: &[(String, Span)]) -> Vec<(&str, (usize, usize))> {
+    fields.iter().map(|(name, span)| (name.as_str(), (span.from, span.width))).collect()
 }

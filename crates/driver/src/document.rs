@@ -58,11 +58,13 @@ pub fn overview_markdown(library: &Library) -> String {
         models.len(),
         plans.len() - counted().count(),
     );
-    out.push_str("| profile | models | kind | protocol | results | QC | query | evidence | captures |\n");
-    out.push_str("|---|---|---|---|---|---|---|---|---|\n");
+    out.push_str(
+        "| profile | models | kind | protocol | results | QC | query | attachments | evidence | captures |\n",
+    );
+    out.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
     for plan in &plans {
         out.push_str(&format!(
-            "| `{}` | {} | {} | {} over {} | {} | {} | {} | {} | {} |\n",
+            "| `{}` | {} | {} | {} over {} | {} | {} | {} | {} | {} | {} |\n",
             plan.id,
             plan.models.join(", "),
             plan.kind,
@@ -71,6 +73,7 @@ pub fn overview_markdown(library: &Library) -> String {
             results(plan),
             control_marks(plan),
             query(plan),
+            attachments(plan),
             plan.evidence,
             plan.checks.len(),
         ));
@@ -103,6 +106,12 @@ fn control_marks(plan: &Plan) -> String {
 fn query(plan: &Plan) -> String {
     let places = plan.rules.query.iter().flat_map(|query| query.id.places());
     or_dash(places.map(ToString::to_string).collect::<Vec<_>>().join(", "))
+}
+
+/// What a message carries beside its results.
+fn attachments(plan: &Plan) -> String {
+    let reasons = plan.rules.attachments.iter().map(|attachment| attachment.rule.reason.as_str());
+    or_dash(reasons.collect::<Vec<_>>().join(", "))
 }
 
 fn or_dash(text: String) -> String {

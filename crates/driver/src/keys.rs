@@ -2,12 +2,16 @@
 //! reference in `drivers/README.md` follow.
 
 mod link;
+mod place;
+mod text;
 
 use labwire_schema::{Checked, Key, Shape, Table};
 
 use crate::checks;
 use crate::codes::{FLAG_MEANINGS, STATUS_WORDS};
 use link::LINK;
+use place::{CONDITION, PAD, PART, PLACE, PLACE_TABLE, RULE_TABLE, STREAM};
+use text::TEXT_TABLE;
 
 pub(crate) const KINDS: &[&str] = &[
     "hematology",
@@ -27,14 +31,13 @@ pub(crate) const EVIDENCE: &[&str] = &["unverified", "documented", "captured", "
 pub(crate) const TEST_KINDS: &[&str] = &["number", "text", "coded", "titer"];
 
 static REGEX: Checked = Checked { noun: "a regular expression", check: checks::regex };
-static CONDITION: Shape = Shape::MapOf { key: None, value: &Shape::Checked(&REGEX) };
-static PLACE: Shape = Shape::Either(&[Shape::Text, Shape::Table(&PLACE_TABLE)]);
 static TEXT: Shape = Shape::Text;
 pub(crate) static TEXTS: Shape = Shape::ListOf(&TEXT);
 static RULE: Shape = Shape::Table(&RULE_TABLE);
 static FLAG: Shape = Shape::OneOf(FLAG_MEANINGS);
 static STATUS: Shape = Shape::OneOf(STATUS_WORDS);
 static TEST: Shape = Shape::Table(&TEST_TABLE);
+static ATTACHMENT: Shape = Shape::Table(&ATTACHMENT_TABLE);
 static CHECK: Shape = Shape::Table(&CHECK_TABLE);
 pub(crate) static BYTES: Checked =
     Checked { noun: "text with control characters by name, such as \"<STX>\"", check: checks::bytes };
@@ -43,8 +46,9 @@ pub(crate) static BYTES: Checked =
 pub(crate) static SHARED: &[(&str, &Table)] = &[
     ("A place as a table", &PLACE_TABLE),
     ("`part` of a place", &PART),
+    ("`pad` of a place", &PAD),
     ("A rule: `ignore`, `only`, `hold`", &RULE_TABLE),
-    ("Conditions: `[qc]`, `[calibration]`", &STREAM),
+    ("Conditions: `[qc]`, `[calibration]`, `[comments] of_specimen`", &STREAM),
 ];
 
 /// The whole document.
@@ -90,6 +94,13 @@ pub(crate) static PROFILE: Table = Table::new(
         Key::optional("specimen", Shape::Table(&SPECIMEN), "Whose result it is."),
         Key::optional("patient", Shape::Table(&PATIENT), "The patient."),
         Key::optional("result", Shape::Table(&RESULT), "Where the parts of an observation stand."),
+        Key::optional("isolate", Shape::Table(&ISOLATE), "Microbiology: which isolate an observation speaks of."),
+        Key::optional("comments", Shape::Table(&COMMENTS), "What becomes of comments."),
+        Key::optional(
+            "attachment",
+            Shape::ListOf(&ATTACHMENT),
+            "Pictures, histograms and raw data: no results, kept with the message and listed beside them.",
+        ),
         Key::optional(
             "qc",
             Shape::Table(&STREAM),
@@ -288,17 +299,46 @@ static RESULT: Table = Table::new(
             "The value. The whole field that it lies in is stored as sent beside the part that the place names.",
         )
         .example("\"R.4\""),
+        Key::optional(
+            "number",
+            PLACE,
+            "Where the numeric view is taken from, if the value is not only the number: a field beside it, or the value without a sign before it.",
+        )
+        .default("the value"),
+        Key::optional(
+            "records",
+            TEXTS,
+            "LIS02: the records that are observations. Beside `R`, `M` and `S` can be.",
+        )
+        .default("[\"R\"]"),
+        Key::optional("sub_id", PLACE, "What tells observations of one test apart: OBX-4, a replicate."),
         Key::optional("unit", PLACE, "The unit."),
+        Key::optional(
+            "unit_of_test",
+            Shape::Bool,
+            "Whether an observation that is sent without a unit has the one of its test.",
+        )
+        .default("false"),
         Key::optional("flags", PLACE, "Abnormal flags: each repeat of the field is one."),
-        Key::optional("flags_separator", Shape::Text, "What separates flags beside the message's repeat delimiter."),
+        Key::optional(
+            "flags_separator",
+            Shape::Either(&[Shape::TextOrEmpty, TEXTS]),
+            "What separates flags beside the message's repeat delimiter; several separators as a list. With `\"\"` each character is a flag.",
+        ),
         Key::optional("status", PLACE, "The status letter."),
         Key::optional("range", PLACE, "The reference range."),
         Key::optional("at", PLACE, "When it was measured."),
         Key::optional(
             "at_format",
-            Shape::Text,
-            "How the time is written (strftime), where it is not `YYYYMMDDHHMMSS`.",
+            Shape::Either(&[Shape::Text, TEXTS]),
+            "How the time is written (strftime), where it is not `YYYYMMDDHHMMSS`; `epoch` is seconds since 1970, `epoch-ms` milliseconds. Of several formats one must fit, or all that fit must say the same time.",
         ),
+        Key::optional(
+            "at_zone",
+            Shape::Checked(&ZONE),
+            "Zone of the times, where it is another one than that of the analyzer's place: an offset such as `+00:00`, or a name.",
+        )
+        .default("the connection's, else the site's"),
         Key::optional("operator", PLACE, "Who measured it."),
         Key::optional("instrument", PLACE, "With which instrument or module."),
         Key::optional("reagent", PLACE, "With which reagent lot."),
@@ -316,6 +356,12 @@ static RESULT: Table = Table::new(
             "Values that say that there is no number. They are delivered as text.",
         ),
         Key::optional(
+            "no_value",
+            Shape::ListOf(&Shape::Checked(&REGEX)),
+            "Values that stand for none. The observation is delivered with the value as sent and without text.",
+        )
+        .example("['^-+$']"),
+        Key::optional(
             "open_tests",
             Shape::Bool,
             "Delivers observations with a code that `[tests]` does not have, with the analyzer's code alone: for codes that each laboratory defines.",
@@ -330,55 +376,46 @@ static RESULT: Table = Table::new(
     ],
 );
 
-static STREAM: Table = Table::new(
-    "stream",
-    "Conditions on the record, its order, its patient and the header. A field that is not there counts as empty.",
+static ISOLATE: Table = Table::new(
+    "isolate",
+    "Microbiology: which isolate, and of which organism, an observation speaks of. In a susceptibility the test is the antibiotic, the value its concentration, and a flag the interpretation.",
     &[
-        Key::optional("when", CONDITION, "All of these must match.").example("{ \"O.12\" = '^Q$' }"),
-        Key::optional("any", Shape::ListOf(&CONDITION), "Or all of any one of these."),
+        Key::optional("id", PLACE, "The isolate's number in its specimen.").example("\"O.3.2\""),
+        Key::optional("organism", PLACE, "Code of the organism.").example("\"O.3.3\""),
+        Key::optional("organism_name", PLACE, "Name of the organism."),
     ],
 );
 
-static RULE_TABLE: Table = Table::new(
-    "rule",
-    "A condition and what is said about what it finds.",
+static COMMENTS: Table = Table::new(
+    "comments",
+    "What becomes of comments. `[result] comments` says where their text stands. Without these rules a comment belongs to the observation, order or patient that it follows.",
     &[
-        Key::required(
-            "when",
-            CONDITION,
-            "All of these must match. A field that is not there counts as empty.",
-        )
-        .example("{ \"R.3.4\" = '^X' }"),
-        Key::required("reason", Shape::Text, "Stored with the observation.").example("\"image reference\""),
-    ],
-);
-
-static PLACE_TABLE: Table = Table::new(
-    "place",
-    "Where a text stands, and what is taken from it after it was unescaped and trimmed. Instead of a table, the path alone may be written.",
-    &[
-        Key::optional("at", Shape::Text, "A path, such as `O.4.3`, or a name of `[text]`."),
-        Key::optional("first_of", TEXTS, "Several paths: the first that has a text."),
-        Key::optional("join", TEXTS, "Several paths: the texts one behind the other."),
-        Key::optional("with", Shape::TextOrEmpty, "What is put between the texts of `join`.")
-            .default("\" \""),
-        Key::optional("trim", Shape::Bool, "Whether blanks around the text are left out.").default("true"),
-        Key::optional("cut", Shape::Text, "Keeps the text before this."),
-        Key::optional("part", Shape::Table(&PART), "Splits the text and takes one part."),
+        Key::optional("ignore", Shape::ListOf(&RULE), "Comments that say nothing, each with the reason."),
         Key::optional(
-            "match",
-            Shape::Checked(&REGEX),
-            "Takes the first group, or the whole match. Where it does not match there is no text.",
+            "of_specimen",
+            Shape::Table(&STREAM),
+            "Comments that speak of the specimen though they follow an observation: all observations of the order have them.",
         ),
     ],
 );
 
-static PART: Table = Table::new(
-    "part",
-    "Splits a text and takes one part.",
+static ATTACHMENT_TABLE: Table = Table::new(
+    "attachment",
+    "Rows that carry a picture, a histogram or raw data, and in LIS02 `M` records that do. An observation that is one is ignored with the reason.",
     &[
-        Key::required("split", Shape::Text, "What the parts are separated by.").example("\"+\""),
-        Key::required("take", Shape::Integer { min: 1, max: 1000 }, "Which part, from 1.").example("2"),
+        Key::optional(
+            "when",
+            CONDITION,
+            "All of these must match. A field that is not there counts as empty.",
+        )
+        .example("{ \"OBX-2\" = '^ED$' }"),
+        Key::optional("any", Shape::ListOf(&CONDITION), "All of any one of these must match."),
+        Key::optional("unless", CONDITION, "Not all of these may match."),
+        Key::required("reason", Shape::Text, "What it is.").example("\"histogram\""),
+        Key::optional("name", PLACE, "Its name.").example("\"OBX-3.2\""),
+        Key::optional("media", PLACE, "Its kind, such as `image/png`, as sent."),
+        Key::optional("encoding", PLACE, "How it is written as text, as sent: `Base64`."),
+        Key::required("data", PLACE, "The data.").example("\"OBX-5\""),
     ],
 );
 
@@ -393,6 +430,17 @@ static TEST_TABLE: Table = Table::new(
             "units",
             TEXTS,
             "Further units accepted as sent: in UCUM by `[units]` or the common spellings, else other spellings of `unit`.",
+        ),
+        Key::optional("also", TEXTS, "Other codes of the analyzer for the same test."),
+        Key::optional(
+            "decimals",
+            Shape::Integer { min: 0, max: 12 },
+            "How many of the digits are decimals where the value is sent without a decimal sign: with 1, `00123` is 12.3. A value with a decimal sign is taken as it is.",
+        ),
+        Key::optional(
+            "unit_codes",
+            Shape::MapOf { key: None, value: &TEXT },
+            "UCUM of the codes for units that the analyzer sends in the unit's place: { \"1\" = \"g/dL\", \"2\" = \"g/L\" }.",
         ),
         Key::optional("lis", Shape::Text, "The LIS's code."),
         Key::optional(
@@ -414,40 +462,6 @@ static QUERY: Table = Table::new(
     ],
 );
 
-static TEXT_TABLE: Table = Table::new(
-    "text",
-    "How a message of the vendor's own gives named texts: by regular expressions (`fields`, `row`) or by tags (`tagged`).",
-    &[
-        Key::optional(
-            "fields",
-            Shape::MapOf { key: None, value: &Shape::Checked(&REGEX) },
-            "Texts that hold for the whole message: the match's first group, none where matches differ.",
-        ),
-        Key::optional(
-            "row",
-            Shape::Checked(&REGEX),
-            "Each match is one observation; its named groups, `(?P<value>…)`, are the texts.",
-        ),
-        Key::optional("tagged", Shape::Table(&TAGGED), "Fields that begin with a tag."),
-    ],
-);
-
-static TAGGED: Table = Table::new(
-    "text.tagged",
-    "Fields that begin with a tag of fixed length, which names them.",
-    &[
-        Key::required("separator", Shape::Checked(&BYTES), "What separates fields.").example("\"|\""),
-        Key::optional("record", Shape::Checked(&BYTES), "What may stand before a field, such as `<RS>`."),
-        Key::optional("tag_length", Shape::Integer { min: 1, max: 8 }, "Characters of a tag.").default("2"),
-        Key::optional(
-            "row",
-            Shape::Text,
-            "The tag that begins an observation. Fields before the first one hold for all.",
-        )
-        .default("the message is one observation"),
-    ],
-);
-
 static CHECK_TABLE: Table = Table::new(
     "check",
     "A capture, and beside it the lines that `decode --json` must give: `case.cap`, `case.expected.json`.",
@@ -460,5 +474,6 @@ static CHECK_TABLE: Table = Table::new(
 );
 
 static CHARSET: Checked = Checked { noun: "a character set such as \"latin-1\"", check: checks::charset };
+static ZONE: Checked = Checked { noun: "a time zone such as \"UTC\" or \"+02:00\"", check: checks::zone };
 static LOINC: Checked = Checked { noun: "a LOINC code such as \"6690-2\"", check: checks::loinc };
 static CAPTURE: Checked = Checked { noun: "the path of a `.cap` file", check: checks::capture };

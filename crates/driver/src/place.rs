@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use labwire_message::Path;
 use regex::Regex;
 
+use crate::filter::Filter;
+use crate::steps::{Steps, trimmed};
+
 /// One place in a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -33,20 +36,34 @@ pub(crate) struct Text<'a> {
     pub(crate) odd_escape: bool,
 }
 
+/// How much of a place is read, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The part that the place names, unescaped and decoded, not trimmed; none where nothing was
+    /// sent, or where `""` asks to delete what is stored.
+    Meaning,
+    /// The same part as sent, only the character set decoded.
+    AsSent,
+    /// The whole field that the place lies in, as sent, only the character set decoded.
+    WholeField,
+}
+
+/// A regular expression on a place that chooses among repeats and records.
+pub(crate) type Term = (Path, Regex);
+
 /// What an observation can see of its message.
 pub(crate) trait Scope {
-    /// The part that a place names: unescaped and decoded, not trimmed. `None` where nothing was
-    /// sent, or where `""` asks to delete what is stored.
-    fn text(&self, place: &Place) -> Option<Text<'_>>;
+    /// Reads a place. With `only` it is the first repeat, and the first record of that name in
+    /// view, of which all terms hold.
+    fn read(&self, place: &Place, only: &[Term], extent: Extent) -> Option<Text<'_>>;
 
-    /// The part that a place names as sent, only the character set decoded.
-    fn verbatim(&self, place: &Place) -> Option<Text<'_>>;
+    /// The meanings of a place in every repeat of its field of which all terms hold.
+    fn each_repeat(&self, place: &Place, only: &[Term], take: &mut dyn FnMut(Text<'_>));
 
-    /// The whole field that a place lies in, as sent, only the character set decoded.
-    fn whole(&self, place: &Place) -> Option<Text<'_>>;
-
-    /// The parts that a place names in every repeat of its field, as [`Scope::text`].
-    fn each_repeat(&self, place: &Place, take: &mut dyn FnMut(Text<'_>));
+    /// What a place says.
+    fn text(&self, place: &Place) -> Option<Text<'_>> {
+        self.read(place, &[], Extent::Meaning)
+    }
 }
 
 /// How several places make one text.
@@ -56,26 +73,66 @@ enum Several {
     JoinedWith(String),
 }
 
+/// A place, and which of several repeats or records of it is meant.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaf {
+    pub(crate) place: Place,
+    pub(crate) only: Vec<Term>,
+}
+
+impl From<Place> for Leaf {
+    fn from(place: Place) -> Self {
+        Self { place, only: Vec::new() }
+    }
+}
+
+/// One of the things that a selector looks at.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    Leaf(Leaf),
+    Selector(Box<Selector>),
+}
+
 /// Places, and what is taken from the text found there.
 #[derive(Clone, Debug)]
 pub(crate) struct Selector {
-    places: Vec<Place>,
+    origins: Vec<Origin>,
     several: Several,
-    pub(crate) trim: bool,
-    pub(crate) cut: Option<String>,
-    pub(crate) part: Option<(String, usize)>,
-    pub(crate) pattern: Option<Regex>,
+    /// Every place in it, those of nested selectors too.
+    places: Vec<Place>,
+    /// Where this does not hold, there is no text.
+    pub(crate) filter: Option<Filter>,
+    pub(crate) steps: Steps,
+}
+
+/// A text and the place that gave it.
+#[derive(Clone, Debug)]
+pub(crate) struct Found<'s> {
+    pub(crate) text: Text<'s>,
+    pub(crate) leaf: &'s Leaf,
 }
 
 impl Selector {
-    pub(crate) fn first_of(places: Vec<Place>) -> Self {
-        Self { places, several: Several::FirstOf, trim: true, cut: None, part: None, pattern: None }
+    pub(crate) fn first_of(origins: Vec<Origin>) -> Self {
+        let mut places = Vec::new();
+        for origin in &origins {
+            match origin {
+                Origin::Leaf(leaf) => places.push(leaf.place.clone()),
+                Origin::Selector(selector) => places.extend_from_slice(&selector.places),
+            }
+        }
+        Self { origins, several: Several::FirstOf, places, filter: None, steps: Steps::default() }
     }
 
-    pub(crate) fn joined(places: Vec<Place>, with: &str) -> Self {
-        Self { several: Several::JoinedWith(with.to_owned()), ..Self::first_of(places) }
+    pub(crate) fn of_places(places: impl IntoIterator<Item = Place>) -> Self {
+        Self::first_of(places.into_iter().map(|place| Origin::Leaf(place.into())).collect())
     }
 
+    pub(crate) fn joined(origins: Vec<Origin>, with: &str) -> Self {
+        Self { several: Several::JoinedWith(with.to_owned()), ..Self::first_of(origins) }
+    }
+
+    /// Every place that it looks at, in order.
     pub(crate) fn places(&self) -> &[Place] {
         &self.places
     }
@@ -88,141 +145,110 @@ impl Selector {
         }
     }
 
+    /// The selector nested first, where what it looks at first is no plain place.
+    pub(crate) fn first_nested(&self) -> Option<&Self> {
+        match self.origins.first() {
+            Some(Origin::Selector(selector)) => Some(selector),
+            _ => None,
+        }
+    }
+
     /// The text, unescaped, trimmed and cut as the profile says; never empty.
-    pub(crate) fn take<'s>(&self, scope: &'s dyn Scope) -> Option<Text<'s>> {
+    pub(crate) fn take<'s>(&'s self, scope: &'s dyn Scope) -> Option<Text<'s>> {
+        self.find(scope).map(|found| found.text)
+    }
+
+    /// The text with the place that gave it; of joined texts the first place.
+    pub(crate) fn find<'s>(&'s self, scope: &'s dyn Scope) -> Option<Found<'s>> {
+        if !self.applies(scope) {
+            return None;
+        }
         match &self.several {
-            Several::FirstOf => self.places.iter().find_map(|place| self.refine(scope.text(place)?)),
+            Several::FirstOf => self.origins.iter().find_map(|origin| {
+                let Found { text, leaf } = origin.find(scope)?;
+                Some(Found { text: self.steps.refine(text)?, leaf })
+            }),
             Several::JoinedWith(with) => {
-                let mut joined = Text { text: Cow::Borrowed(""), damaged: false, odd_escape: false };
-                for found in self.places.iter().filter_map(|place| scope.text(place)) {
-                    let found = Text { text: trimmed(found.text), ..found };
-                    if found.text.is_empty() {
+                let mut joined: Option<Found<'s>> = None;
+                for found in self.origins.iter().filter_map(|origin| origin.find(scope)) {
+                    let text = Text { text: trimmed(found.text.text), ..found.text };
+                    if text.text.is_empty() {
                         continue;
                     }
-                    joined.damaged |= found.damaged;
-                    joined.odd_escape |= found.odd_escape;
-                    joined.text = match joined.text.as_ref() {
-                        "" => found.text,
-                        before => Cow::Owned(format!("{before}{with}{}", found.text)),
-                    };
+                    match &mut joined {
+                        None => joined = Some(Found { text, leaf: found.leaf }),
+                        Some(before) => {
+                            before.text.damaged |= text.damaged;
+                            before.text.odd_escape |= text.odd_escape;
+                            let so_far = before.text.text.to_mut();
+                            so_far.push_str(with);
+                            so_far.push_str(&text.text);
+                        }
+                    }
                 }
-                self.refine(joined)
+                let Found { text, leaf } = joined?;
+                Some(Found { text: self.steps.refine(text)?, leaf })
             }
         }
     }
 
-    /// The whole field behind [`Selector::take`], as sent: of the place that gave the text, else of
-    /// the first place where anything was sent.
-    pub(crate) fn whole<'s>(&self, scope: &'s dyn Scope) -> Option<Text<'s>> {
-        let sent = |place: &Place| scope.whole(place).filter(|whole| !whole.text.is_empty());
-        if matches!(self.several, Several::FirstOf) {
-            let gave = |place: &&Place| scope.text(place).and_then(|text| self.refine(text)).is_some();
-            if let Some(place) = self.places.iter().find(gave) {
-                return sent(place);
-            }
-        }
-        self.places.iter().find_map(sent)
-    }
-
-    /// The part as sent; `None` where it is empty or blank.
-    pub(crate) fn verbatim<'s>(&self, scope: &'s dyn Scope) -> Option<Text<'s>> {
-        self.places.iter().find_map(|place| scope.verbatim(place).filter(|text| !text.text.trim().is_empty()))
+    /// The whole field of the first place where anything was sent, as sent.
+    pub(crate) fn any_whole<'s>(&'s self, scope: &'s dyn Scope) -> Option<Text<'s>> {
+        self.origins.iter().find_map(|origin| match origin {
+            Origin::Leaf(leaf) => leaf.whole(scope),
+            Origin::Selector(selector) => selector.any_whole(scope),
+        })
     }
 
     /// Every repeat's text, none of them empty.
-    pub(crate) fn each<'s>(&self, scope: &'s dyn Scope, take: &mut dyn FnMut(Text<'_>)) {
+    pub(crate) fn each(&self, scope: &dyn Scope, take: &mut dyn FnMut(Text<'_>)) {
+        if !self.applies(scope) {
+            return;
+        }
         let mut any = false;
-        for place in &self.places {
-            scope.each_repeat(place, &mut |text| {
-                if let Some(text) = self.refine(text) {
+        for origin in &self.origins {
+            let mut refined = |text: Text<'_>| {
+                if let Some(text) = self.steps.refine(text) {
                     any = true;
                     take(text);
                 }
-            });
+            };
+            match origin {
+                Origin::Leaf(leaf) => scope.each_repeat(&leaf.place, &leaf.only, &mut refined),
+                Origin::Selector(selector) => selector.each(scope, &mut refined),
+            }
             if any && matches!(self.several, Several::FirstOf) {
                 return;
             }
         }
     }
 
-    fn refine<'t>(&self, found: Text<'t>) -> Option<Text<'t>> {
-        let Text { mut text, damaged, odd_escape } = found;
-        if self.trim {
-            text = trimmed(text);
-        }
-        if let Some(cut) = &self.cut {
-            text = narrowed(text, |text| text.split(cut.as_str()).next());
-        }
-        if let Some((split, take)) = &self.part {
-            text = narrowed(text, |text| text.split(split.as_str()).nth(take - 1));
-        }
-        if let Some(pattern) = &self.pattern {
-            text = narrowed(text, |text| {
-                let found = pattern.captures(text)?;
-                found.get(1).or_else(|| found.get(0)).map(|found| found.as_str())
-            });
-        }
-        if self.trim {
-            text = trimmed(text);
-        }
-        (!text.is_empty()).then_some(Text { text, damaged, odd_escape })
+    fn applies(&self, scope: &dyn Scope) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.holds(scope))
     }
 }
 
-fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
-    narrowed(text, |text| Some(text.trim()))
-}
+impl Leaf {
+    /// The whole field as sent, nothing for an empty one.
+    pub(crate) fn whole<'s>(&'s self, scope: &'s dyn Scope) -> Option<Text<'s>> {
+        scope.read(&self.place, &self.only, Extent::WholeField).filter(|whole| !whole.text.is_empty())
+    }
 
-/// Takes a slice of a text; borrowed stays borrowed.
-fn narrowed<'t>(text: Cow<'t, str>, take: impl Fn(&str) -> Option<&str>) -> Cow<'t, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(take(text).unwrap_or_default()),
-        Cow::Owned(text) => match take(&text) {
-            Some(taken) if taken.len() == text.len() => Cow::Owned(text),
-            taken => Cow::Owned(taken.unwrap_or_default().to_owned()),
-        },
+    /// The part as sent; `None` where it is empty or blank.
+    pub(crate) fn as_sent<'s>(&'s self, scope: &'s dyn Scope) -> Option<Text<'s>> {
+        scope.read(&self.place, &self.only, Extent::AsSent).filter(|sent| !sent.text.trim().is_empty())
     }
 }
 
-/// Regular expressions that must all match. A place where nothing was sent counts as empty.
-#[derive(Clone, Debug)]
-pub(crate) struct Condition {
-    pub(crate) terms: Vec<(Place, Regex)>,
-}
-
-impl Condition {
-    pub(crate) fn holds(&self, scope: &dyn Scope) -> bool {
-        self.terms.iter().all(|(place, pattern)| match scope.text(place) {
-            Some(found) => pattern.is_match(&found.text),
-            None => pattern.is_match(""),
-        })
+impl Origin {
+    fn find<'s>(&'s self, scope: &'s dyn Scope) -> Option<Found<'s>> {
+        match self {
+            Self::Leaf(leaf) => {
+                Some(Found { text: scope.read(&leaf.place, &leaf.only, Extent::Meaning)?, leaf })
+            }
+            Self::Selector(selector) => selector.find(scope),
+        }
     }
-}
-
-/// `when` and `any` of a stream.
-#[derive(Clone, Debug)]
-pub(crate) struct Filter {
-    pub(crate) when: Option<Condition>,
-    pub(crate) any: Vec<Condition>,
-}
-
-impl Filter {
-    pub(crate) fn holds(&self, scope: &dyn Scope) -> bool {
-        self.when.as_ref().is_none_or(|when| when.holds(scope))
-            && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(scope)))
-    }
-
-    /// The places that it looks at, in the profile's order.
-    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
-        self.when.iter().chain(&self.any).flat_map(|condition| condition.terms.iter().map(|(place, _)| place))
-    }
-}
-
-/// A condition with what is said about what it finds.
-#[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    pub(crate) when: Condition,
-    pub(crate) reason: String,
 }
 
 #[cfg(test)]
@@ -233,27 +259,24 @@ mod tests {
     struct Fake(Vec<(&'static str, &'static str)>);
 
     impl Scope for Fake {
-        fn text(&self, place: &Place) -> Option<Text<'_>> {
+        fn read(&self, place: &Place, _: &[Term], extent: Extent) -> Option<Text<'_>> {
             let name = place.to_string();
             let (_, text) = self.0.iter().find(|(known, _)| *known == name)?;
-            Some(Text { text: Cow::Borrowed(text), damaged: false, odd_escape: false })
+            let text = match extent {
+                Extent::WholeField => Cow::Owned(format!("[{text}]")),
+                _ => Cow::Borrowed(*text),
+            };
+            Some(Text { text, damaged: false, odd_escape: false })
         }
-        fn verbatim(&self, place: &Place) -> Option<Text<'_>> {
-            self.text(place)
-        }
-        fn whole(&self, place: &Place) -> Option<Text<'_>> {
-            let text = self.text(place)?;
-            Some(Text { text: Cow::Owned(format!("[{}]", text.text)), damaged: false, odd_escape: false })
-        }
-        fn each_repeat(&self, place: &Place, take: &mut dyn FnMut(Text<'_>)) {
+        fn each_repeat(&self, place: &Place, _: &[Term], take: &mut dyn FnMut(Text<'_>)) {
             if let Some(text) = self.text(place) {
                 take(text);
             }
         }
     }
 
-    fn names(names: &[&str]) -> Vec<Place> {
-        names.iter().map(|name| Place::Name((*name).to_owned())).collect()
+    fn names(names: &[&str]) -> Vec<Origin> {
+        names.iter().map(|name| Origin::Leaf(Place::Name((*name).to_owned()).into())).collect()
     }
 
     fn taken(selector: &Selector, texts: &[(&'static str, &'static str)]) -> Option<String> {
@@ -265,14 +288,17 @@ mod tests {
         let selector = Selector::first_of(names(&["a", "b"]));
         let texts = [("a", "  "), ("b", " 24.7 ")];
         assert_eq!(taken(&selector, &texts).as_deref(), Some("24.7"));
-        assert_eq!(selector.whole(&Fake(texts.to_vec())).unwrap().text, "[ 24.7 ]");
+        assert_eq!(
+            selector.find(&Fake(texts.to_vec())).unwrap().leaf.whole(&Fake(texts.to_vec())).unwrap().text,
+            "[ 24.7 ]"
+        );
         assert_eq!(taken(&selector, &[("a", "")]), None);
     }
 
     #[test]
     fn a_match_is_tried_at_every_place() {
         let mut selector = Selector::first_of(names(&["a", "b"]));
-        selector.pattern = Some(Regex::new("^([A-Z]+)$").unwrap());
+        selector.steps.pattern = Some(Regex::new("^([A-Z]+)$").unwrap());
         assert_eq!(taken(&selector, &[("a", "12"), ("b", "AB")]).as_deref(), Some("AB"));
         assert_eq!(taken(&selector, &[("a", "12"), ("b", "34")]), None);
     }
@@ -280,10 +306,10 @@ mod tests {
     #[test]
     fn cut_part_and_match_follow_each_other() {
         let mut selector = Selector::first_of(names(&["a"]));
-        selector.cut = Some("/".to_owned());
+        selector.steps.cut = Some("/".to_owned());
         assert_eq!(taken(&selector, &[("a", "717/dec")]).as_deref(), Some("717"));
         assert_eq!(taken(&selector, &[("a", "717")]).as_deref(), Some("717"));
-        selector.part = Some(("+".to_owned(), 2));
+        selector.steps.part = Some(("+".to_owned(), 2));
         assert_eq!(taken(&selector, &[("a", "1.0+ 7 +1.0/x")]).as_deref(), Some("7"));
         assert_eq!(taken(&selector, &[("a", "1.0")]), None);
     }
@@ -300,9 +326,26 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_takes_what_was_not_sent_as_empty() {
-        let condition = Condition { terms: vec![(Place::Name("a".to_owned()), Regex::new("^$").unwrap())] };
-        assert!(condition.holds(&Fake(vec![])));
-        assert!(!condition.holds(&Fake(vec![("a", "F")])));
+    fn nested_places_have_steps_of_their_own() {
+        let mut first = Selector::first_of(names(&["a"]));
+        first.steps.pattern = Some(Regex::new("^[A-Z]+$").unwrap());
+        let mut second = Selector::first_of(names(&["b"]));
+        second.steps.strip = Some(Regex::new("^0+").unwrap());
+        let selector =
+            Selector::first_of(vec![Origin::Selector(first.into()), Origin::Selector(second.into())]);
+        assert_eq!(taken(&selector, &[("a", "12"), ("b", "0045")]).as_deref(), Some("45"));
+        assert_eq!(selector.places().len(), 2);
+    }
+
+    #[test]
+    fn case_map_and_pad_come_last() {
+        let mut selector = Selector::first_of(names(&["a"]));
+        selector.steps.case = Some(crate::steps::Case::Upper);
+        selector.steps.map = [("NEG".to_owned(), "negative".to_owned())].into();
+        assert_eq!(taken(&selector, &[("a", " neg ")]).as_deref(), Some("negative"));
+        selector.steps.pad = Some(('0', 6));
+        assert_eq!(taken(&selector, &[("a", "a71")]).as_deref(), Some("000A71"));
+        assert_eq!(taken(&selector, &[("a", "a7100001")]).as_deref(), Some("A7100001"));
+        assert_eq!(taken(&selector, &[("a", " ")]), None, "padding makes no text of nothing");
     }
 }

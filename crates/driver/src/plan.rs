@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
-use labwire_message::{Charset, Path, Syntax};
+use labwire_message::{Charset, Name, Path, Syntax};
 use labwire_model::ObservationStatus;
 use regex::Regex;
 
 use crate::acknowledge::Acknowledge;
+use crate::filter::{Condition, Filter, Rule};
 use crate::link::LinkSettings;
-use crate::place::{Condition, Filter, Rule, Selector};
+use crate::place::Selector;
+use crate::text::TextRule;
 
 /// How messages are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +62,7 @@ pub struct Check {
 }
 
 /// A row of `[tests]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Test {
     /// Name for people.
     pub name: String,
@@ -70,6 +72,10 @@ pub struct Test {
     pub unit: Option<String>,
     /// Further units accepted as sent.
     pub units: Vec<String>,
+    /// UCUM of the codes that the analyzer sends in the unit's place.
+    pub unit_codes: BTreeMap<String, String>,
+    /// How many digits of a value without decimal sign are decimals.
+    pub decimals: Option<usize>,
     /// The LIS's code.
     pub lis: Option<String>,
     /// What its values are.
@@ -129,7 +135,17 @@ pub struct Plan {
     pub no_profile: bool,
     /// The analyzer's test codes.
     pub tests: BTreeMap<String, Test>,
+    /// Other codes of the analyzer for tests of [`Plan::tests`].
+    pub(crate) also: BTreeMap<String, String>,
     pub(crate) rules: Rules,
+}
+
+impl Plan {
+    /// The test of a code as the analyzer sends it.
+    #[must_use]
+    pub fn test(&self, code: &str) -> Option<&Test> {
+        self.tests.get(code).or_else(|| self.tests.get(self.also.get(code)?))
+    }
 }
 
 /// The rules of a profile, places read and regular expressions compiled.
@@ -142,17 +158,25 @@ pub(crate) struct Rules {
     pub(crate) accept_processing: Vec<String>,
     pub(crate) kind: Option<KindRule>,
     pub(crate) places: Places,
-    pub(crate) at_format: Option<String>,
-    pub(crate) flags_separator: Option<String>,
+    pub(crate) at_formats: Vec<TimeFormat>,
+    pub(crate) at_zone: Option<TimeZone>,
+    pub(crate) flags_separators: Vec<String>,
+    pub(crate) unit_of_test: bool,
     pub(crate) unit_default: Option<String>,
     pub(crate) status_default: Option<ObservationStatus>,
     pub(crate) sentinels: Vec<String>,
+    pub(crate) no_value: Vec<Regex>,
+    /// LIS02: records beside `R` that are observations.
+    pub(crate) other_records: Vec<Name>,
     pub(crate) open_tests: bool,
     pub(crate) hold_unknown_flag: bool,
     pub(crate) hold_unknown_status: bool,
     pub(crate) ignore: Vec<Rule>,
     pub(crate) only: Option<Rule>,
     pub(crate) hold: Vec<Rule>,
+    pub(crate) attachments: Vec<AttachmentRule>,
+    pub(crate) ignored_comments: Vec<Rule>,
+    pub(crate) specimen_comments: Option<Filter>,
     pub(crate) qc: Option<Filter>,
     pub(crate) calibration: Option<Filter>,
     pub(crate) flags: BTreeMap<String, String>,
@@ -169,6 +193,11 @@ pub(crate) struct Places {
     pub(crate) patient: Option<Selector>,
     pub(crate) test: Option<Selector>,
     pub(crate) value: Option<Selector>,
+    pub(crate) number: Option<Selector>,
+    pub(crate) sub_id: Option<Selector>,
+    pub(crate) isolate: Option<Selector>,
+    pub(crate) organism: Option<Selector>,
+    pub(crate) organism_name: Option<Selector>,
     pub(crate) unit: Option<Selector>,
     pub(crate) flags: Option<Selector>,
     pub(crate) status: Option<Selector>,
@@ -205,11 +234,25 @@ pub(crate) struct QueryRule {
     pub(crate) cancel: Option<Condition>,
 }
 
-/// `[text]`.
+/// `[[attachment]]`.
 #[derive(Clone, Debug)]
-pub(crate) enum TextRule {
-    /// Regular expressions: texts of the whole message, and one match a row.
-    Rows { fields: Vec<(String, Regex)>, row: Regex },
-    /// Fields that begin with a tag.
-    Tagged { separator: Vec<u8>, record: Vec<u8>, tag_length: usize, row: Option<String> },
+pub(crate) struct AttachmentRule {
+    /// The record that the data stand in: the rule is about no other.
+    pub(crate) record: Option<Name>,
+    pub(crate) rule: Rule,
+    pub(crate) name: Option<Selector>,
+    pub(crate) media: Option<Selector>,
+    pub(crate) encoding: Option<Selector>,
+    pub(crate) data: Selector,
+}
+
+/// One of `[result] at_format`.
+#[derive(Clone, Debug)]
+pub(crate) enum TimeFormat {
+    /// As strftime writes it; whether it has seconds and an offset of its own.
+    Strftime { format: String, seconds: bool, offset: bool },
+    /// Seconds since 1970.
+    Epoch,
+    /// Milliseconds since 1970.
+    EpochMilliseconds,
 }

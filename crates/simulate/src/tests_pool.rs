@@ -42,13 +42,6 @@ const COMMON: &[(&str, &str, &str)] =
 
 fn common(code: &str, name: &str, unit: &str) -> Known {
     let unit = Some(unit.to_owned());
-    let test = Test {
-        name: name.to_owned(),
-        loinc: None,
-        unit: unit.clone(),
-        units: Vec::new(),
-        lis: None,
-        kind: None,
-    };
+    let test = Test { name: name.to_owned(), unit: unit.clone(), ..Test::default() };
     Known { code: code.to_owned(), test, unit }
 }

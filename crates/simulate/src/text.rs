@@ -1,6 +1,6 @@
-//! Messages of vendors' own text, by regular expressions or by tags.
+//! Messages of vendors' own text, by regular expressions, by tags or by places.
 
-use labwire_driver::{Part, Place, Plan, TextShape};
+use labwire_driver::{Part, Place, Plan, TextLayout, TextShape};
 use labwire_model::Kind;
 
 use crate::compose::{Draft, Row, time_text, turned_round};
@@ -16,6 +16,7 @@ pub(crate) fn compose(plan: &Plan, draft: &Draft) -> Option<Vec<u8>> {
     let text = match plan.text_shape()? {
         TextShape::Rows { fields, row } => rows(plan, draft, fields, row)?,
         TextShape::Tagged { separator, record, .. } => return tagged(plan, draft, separator, record),
+        TextShape::Layout(layout) => laid_out(plan, draft, &layout),
     };
     Some(text.into_bytes())
 }
@@ -54,6 +55,47 @@ fn tagged(plan: &Plan, draft: &Draft, separator: &[u8], record: &[u8]) -> Option
         observation_texts(plan, observation).iter().for_each(&mut field);
     }
     Some(message)
+}
+
+/// Each text at its place, blanks around it; a text that is too long for its place is cut, as an
+/// analyzer would.
+fn laid_out(plan: &Plan, draft: &Draft, layout: &TextLayout<'_>) -> String {
+    let mut cells: Vec<String> = Vec::new();
+    let width = |places: usize| if layout.separator.is_none() { places } else { usize::MAX };
+    let mut put = |from: usize, places: usize, text: &str| {
+        let cut: Vec<char> = text.chars().take(width(places)).collect();
+        let pieces: Vec<String> = match layout.separator {
+            Some(_) => vec![cut.into_iter().collect()],
+            None => cut.into_iter().map(String::from).collect(),
+        };
+        if cells.len() < from + places {
+            cells.resize(from + places, if layout.separator.is_some() { "" } else { " " }.to_owned());
+        }
+        for (cell, piece) in cells.iter_mut().skip(from).zip(pieces) {
+            *cell = piece;
+        }
+    };
+    let common = common(plan, draft);
+    for (name, (from, places)) in &layout.fields {
+        put(*from, *places, &text_of(&common, name).unwrap_or_default());
+    }
+    for observation in &draft.rows {
+        let place = layout.values.iter().find(|(test, _)| *test == observation.code);
+        if let Some((_, (from, places))) = place {
+            put(*from, *places, &text_of(&observation_texts(plan, observation), "value").unwrap_or_default());
+        }
+    }
+    if let Some(groups) = &layout.groups {
+        for (number, observation) in draft.rows.iter().enumerate() {
+            let base = groups.from + number * groups.width;
+            put(base, groups.width, "");
+            let texts = observation_texts(plan, observation);
+            for (name, (from, places)) in &groups.fields {
+                put(base + from, *places, &text_of(&texts, name).unwrap_or_default());
+            }
+        }
+    }
+    cells.join(layout.separator.unwrap_or_default())
 }
 
 fn common(plan: &Plan, draft: &Draft) -> Vec<(String, String)> {

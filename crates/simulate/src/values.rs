@@ -141,14 +141,7 @@ mod tests {
     use super::*;
 
     fn test(name: &str, unit: Option<&str>, kind: Option<TestKind>) -> Test {
-        Test {
-            name: name.into(),
-            loinc: None,
-            unit: unit.map(Into::into),
-            units: Vec::new(),
-            lis: None,
-            kind,
-        }
+        Test { name: name.into(), unit: unit.map(Into::into), kind, ..Test::default() }
     }
 
     #[test]

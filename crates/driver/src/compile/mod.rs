@@ -5,20 +5,22 @@ mod acknowledge;
 mod link;
 mod places;
 mod table;
+mod text;
+mod time;
 
 use std::collections::BTreeMap;
 
-use labwire_message::Charset;
+use labwire_message::{Charset, Name};
 use labwire_schema::{Node, Problem, Source, Tree, missing};
 use regex::Regex;
 
-use crate::checks::named_bytes;
 use crate::codes::status_word;
-use crate::compile::places::{Role, TextNames};
+use crate::compile::places::Role;
+use crate::compile::text::TextNames;
+use crate::filter::Rule;
 use crate::keys::PROFILE;
-use crate::place::Rule;
-
-use crate::plan::{Check, KindRule, MessageUse, Places, Plan, Protocol, QueryRule, Rules, TextRule};
+use crate::place::Place;
+use crate::plan::{AttachmentRule, Check, KindRule, MessageUse, Places, Plan, Protocol, QueryRule, Rules};
 use crate::version::version;
 
 /// Compiles the effective tree. Problems come with the origin of the file that they are in; the
@@ -88,6 +90,7 @@ impl<'a> Compiler<'a> {
             checks: self.checks(),
             no_profile,
             tests,
+            also: self.other_codes(),
             rules,
         }
     }
@@ -105,19 +108,28 @@ impl<'a> Compiler<'a> {
             accept_processing: root.texts("message.accept_processing").map(str::to_owned).collect(),
             kind: self.kind_rule(),
             places,
-            at_format: self.at_format(),
-            flags_separator: root.text("result.flags_separator").map(str::to_owned),
+            at_formats: self.at_formats(),
+            at_zone: root.text("result.at_zone").and_then(crate::checks::time_zone),
+            flags_separators: root.texts("result.flags_separator").map(str::to_owned).collect(),
+            unit_of_test: root.bool("result.unit_of_test").unwrap_or(false),
             unit_default: root.get("result.unit_default").and_then(|node| self.ucum(node)),
             status_default: root.text("result.status_default").and_then(status_word),
             sentinels: root.texts("result.sentinels").map(|text| text.trim().to_owned()).collect(),
+            no_value: root.texts("result.no_value").filter_map(|pattern| Regex::new(pattern).ok()).collect(),
+            other_records: self.other_records(),
             open_tests: root.bool("result.open_tests").unwrap_or(false),
             hold_unknown_flag: root.bool("result.hold_unknown_flag").unwrap_or(false),
             hold_unknown_status: root.bool("result.hold_unknown_status").unwrap_or(false),
-            ignore: self.rule_list("result.ignore"),
-            only: root.get("result.only").and_then(|node| self.rule(node)),
-            hold: self.rule_list("result.hold"),
-            qc: root.table("qc").and_then(|node| self.filter(node)),
-            calibration: root.table("calibration").and_then(|node| self.filter(node)),
+            ignore: self.rule_list("result.ignore", Role::Observation),
+            only: root.get("result.only").and_then(|node| self.rule(node, Role::Observation)),
+            hold: self.rule_list("result.hold", Role::Observation),
+            attachments: self.attachments(),
+            ignored_comments: self.rule_list("comments.ignore", Role::CommentRule),
+            specimen_comments: root
+                .table("comments.of_specimen")
+                .and_then(|node| self.filter(node, Role::CommentRule)),
+            qc: root.table("qc").and_then(|node| self.filter(node, Role::Observation)),
+            calibration: root.table("calibration").and_then(|node| self.filter(node, Role::Observation)),
             flags: texts_of(root, "flags").collect(),
             status: texts_of(root, "status")
                 .filter_map(|(letter, word)| Some((letter, status_word(&word)?)))
@@ -150,6 +162,11 @@ impl<'a> Compiler<'a> {
                 patient: place("patient.id", Role::Observation, &[]),
                 test: place("result.test", Role::Observation, &[]),
                 value: place("result.value", Role::Value, &[]),
+                number: place("result.number", Role::Observation, &[]),
+                sub_id: place("result.sub_id", Role::Observation, &[]),
+                isolate: place("isolate.id", Role::Observation, &[]),
+                organism: place("isolate.organism", Role::Observation, &[]),
+                organism_name: place("isolate.organism_name", Role::Observation, &[]),
                 unit: place("result.unit", Role::Observation, &[]),
                 flags: place("result.flags", Role::Observation, &[]),
                 status: place("result.status", Role::Observation, &[]),
@@ -170,6 +187,11 @@ impl<'a> Compiler<'a> {
             patient: place("patient.id", Role::Observation, of(&["P.4", "P.3"], &["PID-3.1"])),
             test: place("result.test", Role::Observation, of(&["R.3.4"], &["OBX-3.1"])),
             value: place("result.value", Role::Value, of(&["R.4"], &["OBX-5"])),
+            number: None,
+            sub_id: place("result.sub_id", Role::Observation, of(&[], &["OBX-4"])),
+            isolate: None,
+            organism: None,
+            organism_name: None,
             unit: place("result.unit", Role::Observation, of(&["R.5"], &["OBX-6"])),
             flags: place("result.flags", Role::Observation, of(&["R.7"], &["OBX-8"])),
             status: place("result.status", Role::Observation, of(&["R.9"], &["OBX-11"])),
@@ -234,6 +256,9 @@ impl<'a> Compiler<'a> {
         ] {
             for item in node.list(key) {
                 let Some(value) = item.as_text() else { continue };
+                // A blank in a value that is looked for where blanks are left out can only be meant so.
+                let trims = at.as_ref().is_some_and(|at| at.steps.trim);
+                let value = if trims { value.trim() } else { value };
                 if values.insert(value.to_owned(), use_).is_some() {
                     self.error(
                         item,
@@ -246,34 +271,51 @@ impl<'a> Compiler<'a> {
         Some(KindRule { at: at?, values })
     }
 
-    fn at_format(&mut self) -> Option<String> {
-        let node = self.root.get("result.at_format")?;
-        let format = node.as_text()?;
-        if !format.contains('%') {
-            self.error(
-                node,
-                format!("\"{format}\" names no part of a time"),
-                "write it as strftime does: \"%y/%m/%d %H:%M\"",
-            );
-            return None;
+    /// Records beside `R` that are observations. An `R` is always one.
+    fn other_records(&mut self) -> Vec<Name> {
+        let mut records = Vec::new();
+        for node in self.root.list("result.records") {
+            match node.as_text() {
+                _ if self.protocol != Protocol::Lis02 => {
+                    self.error(node, "`records` has no meaning outside LIS02", "leave it out");
+                }
+                Some("R") | None => {}
+                Some(letter @ ("M" | "S")) => records.extend(Name::new(letter.as_bytes())),
+                Some(other) => {
+                    self.error(
+                        node,
+                        format!("records named \"{other}\" are no observations"),
+                        "write \"M\" or \"S\" beside \"R\"",
+                    );
+                }
+            }
         }
-        let sample = jiff::civil::date(2000, 1, 1).at(0, 0, 0, 0);
-        if jiff::fmt::strtime::format(format, sample).is_err() {
-            self.error(
-                node,
-                format!("\"{format}\" is no time format, or one with a zone, which the site says"),
-                "write it as strftime does: \"%y/%m/%d %H:%M\"",
-            );
-            return None;
-        }
-        Some(format.to_owned())
+        records
     }
 
-    fn rule_list(&mut self, path: &str) -> Vec<Rule> {
+    fn attachments(&mut self) -> Vec<AttachmentRule> {
+        let mut rules = Vec::new();
+        for node in self.root.list("attachment") {
+            let mut place = |key: &str| node.get(key).and_then(|node| self.selector(node, Role::Attachment));
+            let (name, media, encoding, data) =
+                (place("name"), place("media"), place("encoding"), place("data"));
+            let rule = self.rule(node, Role::Attachment);
+            if let (Some(rule), Some(data)) = (rule, data) {
+                let record = data.places().first().and_then(|place| match place {
+                    Place::Path(path) => Some(path.record),
+                    Place::Name(_) => None,
+                });
+                rules.push(AttachmentRule { record, rule, name, media, encoding, data });
+            }
+        }
+        rules
+    }
+
+    fn rule_list(&mut self, path: &str, role: Role) -> Vec<Rule> {
         let nodes = self.root.list(path);
         let mut rules: Vec<(Rule, &Node)> = Vec::new();
         for node in nodes {
-            let Some(rule) = self.rule(node) else { continue };
+            let Some(rule) = self.rule(node, role) else { continue };
             if let Some((_, earlier)) = rules.iter().find(|(earlier, _)| takes_all_of(earlier, &rule)) {
                 let problem = Problem::error(node.span.clone(), "this rule is never reached")
                     .help(
@@ -293,85 +335,19 @@ impl<'a> Compiler<'a> {
         let cancel = node.get("cancel").and_then(|cancel| self.condition(cancel, Role::Query));
         Some(QueryRule { id: id?, cancel })
     }
-
-    fn text_rule(&mut self) -> Option<TextRule> {
-        let entry = self.root.entry("text");
-        let (entry, node) = match (entry, self.protocol) {
-            (None, Protocol::Text) => {
-                let end = self.sources.get(self.root.origin).map_or(0..0, |source| source.end());
-                let problem = Problem::error(end, "protocol \"text\" without a `[text]` table")
-                    .help("add `[text]` with `row` or `tagged`");
-                self.report(self.root, problem);
-                return None;
-            }
-            (None, _) => return None,
-            (Some(entry), _) => (entry, &entry.node),
-        };
-        if self.protocol != Protocol::Text {
-            let problem = Problem::error(
-                entry.key_span.clone(),
-                format!("`[text]` has no meaning for protocol \"{}\"", self.protocol.as_str()),
-            )
-            .help("leave it out, or set `protocol = \"text\"` under `[analyzer]`");
-            self.report(node, problem);
-            return None;
-        }
-        match (node.text("row"), node.table("tagged")) {
-            (Some(row), None) => {
-                let row = Regex::new(row).ok()?;
-                if row.capture_names().flatten().next().is_none() {
-                    let node = node.get("row").unwrap_or(node);
-                    self.error(
-                        node,
-                        "`row` has no named group",
-                        "name what it finds: '(?P<test>[A-Z]+) +(?P<value>\\S+)'",
-                    );
-                }
-                let fields = texts_of(node, "fields")
-                    .filter_map(|(name, pattern)| Some((name, Regex::new(&pattern).ok()?)))
-                    .collect();
-                Some(TextRule::Rows { fields, row })
-            }
-            (None, Some(tagged)) => {
-                let bytes =
-                    |key: &str| tagged.text(key).and_then(|text| named_bytes(text).ok()).unwrap_or_default();
-                let tag_length = tagged.integer("tag_length").and_then(|length| usize::try_from(length).ok());
-                Some(TextRule::Tagged {
-                    separator: bytes("separator"),
-                    record: bytes("record"),
-                    tag_length: tag_length.unwrap_or(2),
-                    row: tagged.text("row").map(str::to_owned),
-                })
-            }
-            (Some(_), Some(tagged)) => {
-                self.error(
-                    tagged,
-                    "both `row` and `tagged`",
-                    "a message is read one way; leave one of them out",
-                );
-                None
-            }
-            (None, None) => {
-                self.error(
-                    node,
-                    "`[text]` has neither `row` nor `tagged`",
-                    "add the one that fits the message",
-                );
-                None
-            }
-        }
-    }
 }
 
 /// Whether `earlier` matches wherever `later` does: each of its terms is one of `later`'s.
 fn takes_all_of(earlier: &Rule, later: &Rule) -> bool {
-    earlier.when.terms.iter().all(|(place, pattern)| {
-        let same = |(other, regex): &(_, Regex)| other == place && regex.as_str() == pattern.as_str();
-        later.when.terms.iter().any(same)
-    })
+    let terms = |rule: &Rule| -> Vec<(Place, String)> {
+        let when = rule.filter.when.iter().flat_map(|when| when.terms.iter());
+        when.map(|(place, pattern)| (place.clone(), pattern.as_str().to_owned())).collect()
+    };
+    let later = terms(later);
+    earlier.filter.is_plain() && terms(earlier).iter().all(|term| later.contains(term))
 }
 
-fn texts_of<'t>(node: &'t Node, path: &str) -> impl Iterator<Item = (String, String)> + use<'t> {
+pub(crate) fn texts_of<'t>(node: &'t Node, path: &str) -> impl Iterator<Item = (String, String)> + use<'t> {
     let entries = node.table(path).map_or(&[][..], Node::entries);
     entries.iter().filter_map(|entry| Some((entry.key.clone(), entry.node.as_text()?.to_owned())))
 }

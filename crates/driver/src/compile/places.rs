@@ -5,9 +5,11 @@ use labwire_message::{Name, Path};
 use labwire_schema::{Entry, Node, Problem, suggest};
 use regex::Regex;
 
-use crate::compile::Compiler;
-use crate::place::{Condition, Filter, Place, Rule, Selector};
+use crate::compile::{Compiler, texts_of};
+use crate::filter::{Condition, Filter, Rule};
+use crate::place::{Leaf, Origin, Place, Selector, Term};
 use crate::plan::Protocol;
+use crate::steps::{Case, Steps};
 
 /// From where a place is looked at, which decides the records it may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,10 @@ pub(crate) enum Role {
     Value,
     /// A comment.
     Comment,
+    /// A rule about comments: the comment and what an observation sees.
+    CommentRule,
+    /// An attachment: what an observation sees, and its own record where that is none.
+    Attachment,
     /// The message as a whole.
     Header,
     /// A host query.
@@ -28,12 +34,16 @@ impl Role {
     fn records(self, protocol: Protocol) -> &'static [&'static str] {
         match (protocol, self) {
             (Protocol::Text, _) => &[],
-            (Protocol::Lis02, Self::Observation) => &["H", "P", "O", "R"],
-            (Protocol::Lis02, Self::Value) => &["R"],
+            (Protocol::Lis02, Self::Observation | Self::Attachment) => &["H", "P", "O", "R", "M", "S"],
+            (Protocol::Lis02, Self::Value) => &["R", "M", "S"],
+            (Protocol::Lis02, Self::CommentRule) => &["C", "H", "P", "O", "R"],
             (Protocol::Lis02, Self::Comment) => &["C"],
             (Protocol::Lis02, Self::Header) => &["H"],
             (Protocol::Lis02, Self::Query) => &["Q", "H"],
-            (_, Self::Observation) => &["MSH", "PID", "PV1", "ORC", "OBR", "SPM", "SAC", "INV", "OBX"],
+            (_, Self::CommentRule) => &["NTE", "MSH", "PID", "ORC", "OBR", "SPM", "OBX"],
+            (_, Self::Observation | Self::Attachment) => {
+                &["MSH", "PID", "PV1", "ORC", "OBR", "SPM", "SAC", "INV", "OBX"]
+            }
             (_, Self::Value) => &["OBX"],
             (_, Self::Comment) => &["NTE"],
             (_, Self::Header) => &["MSH"],
@@ -46,34 +56,11 @@ impl Role {
             Self::Observation => "an observation sees",
             Self::Value => "a value stands in",
             Self::Comment => "a comment stands in",
+            Self::CommentRule => "a rule about comments sees",
+            Self::Attachment => "an attachment sees",
             Self::Header => "what holds for the message stands in",
             Self::Query => "a query sees",
         }
-    }
-}
-
-/// The names that `[text]` gives to texts.
-#[derive(Debug, Default)]
-pub(crate) struct TextNames {
-    names: Vec<String>,
-    tag_length: Option<usize>,
-}
-
-impl TextNames {
-    pub(crate) fn of(root: &Node) -> Self {
-        let mut names: Vec<String> = root
-            .table("text.fields")
-            .map_or(&[][..], Node::entries)
-            .iter()
-            .map(|field| field.key.clone())
-            .collect();
-        if let Some(row) = root.text("text.row").and_then(|row| Regex::new(row).ok()) {
-            names.extend(row.capture_names().flatten().map(str::to_owned));
-        }
-        let tag_length = root.table("text.tagged").map(|tagged| {
-            tagged.integer("tag_length").and_then(|length| usize::try_from(length).ok()).unwrap_or(2)
-        });
-        Self { names, tag_length }
     }
 }
 
@@ -81,43 +68,24 @@ impl Compiler<'_> {
     /// A place as a path or a table of them.
     pub(crate) fn selector(&mut self, node: &Node, role: Role) -> Option<Selector> {
         if node.as_text().is_some() {
-            return Some(Selector::first_of(vec![self.place(node, role)?]));
+            return Some(Selector::of_places([self.place(node, role)?]));
         }
         if !node.is_table() {
             return None;
         }
-        let ways: Vec<&Entry> = ["at", "first_of", "join"]
-            .iter()
-            .filter_map(|way| node.entries().iter().find(|e| e.key == *way))
-            .collect();
-        let way = match ways.as_slice() {
-            [] => {
-                self.error(
-                    node,
-                    "a place without a path",
-                    "add `at = \"…\"`, `first_of = […]` or `join = […]`",
-                );
-                return None;
-            }
-            [way] => *way,
-            [_, second, ..] => {
-                let problem =
-                    Problem::error(second.key_span.clone(), "a place has one of `at`, `first_of` and `join`")
-                        .help("leave one of them out");
-                self.report(&second.node, problem);
-                return None;
-            }
-        };
-        let places: Vec<Place> = way.node.items().iter().filter_map(|item| self.place(item, role)).collect();
-        if places.is_empty() {
+        let way = self.way(node)?;
+        let mut origins: Vec<Origin> =
+            way.node.items().iter().filter_map(|item| self.origin(item, role)).collect();
+        if origins.is_empty() {
             if way.node.items().is_empty() {
                 self.error(&way.node, format!("`{}` is an empty list", way.key), "add a path");
             }
             return None;
         }
+        self.choose(node, way, &mut origins);
         let mut selector = match way.key.as_str() {
-            "join" => Selector::joined(places, node.text("with").unwrap_or(" ")),
-            _ => Selector::first_of(places),
+            "join" => Selector::joined(origins, node.text("with").unwrap_or(" ")),
+            _ => Selector::first_of(origins),
         };
         if let Some(with) = node.entry("with")
             && way.key != "join"
@@ -126,22 +94,93 @@ impl Compiler<'_> {
                 .help("leave it out, or write `join` for `first_of`");
             self.report(&with.node, problem);
         }
-        selector.trim = node.bool("trim").unwrap_or(true);
-        selector.cut = node.text("cut").map(str::to_owned);
-        selector.part = node.table("part").and_then(|part| {
-            Some((
-                part.text("split")?.to_owned(),
-                usize::try_from(part.integer("take")?).ok().filter(|take| *take > 0)?,
-            ))
-        });
-        selector.pattern = node.text("match").and_then(|pattern| Regex::new(pattern).ok());
+        let when = node.get("when").and_then(|when| self.condition(when, role));
+        let unless = node.get("unless").and_then(|unless| self.condition(unless, role));
+        if when.is_some() || unless.is_some() {
+            selector.filter = Some(Filter { when, unless, ..Filter::default() });
+        }
+        selector.steps = steps(node);
         Some(selector)
+    }
+
+    /// The one key of a place that says where it is.
+    fn way<'n>(&mut self, node: &'n Node) -> Option<&'n Entry> {
+        let ways: Vec<&Entry> = ["at", "first_of", "join"]
+            .iter()
+            .filter_map(|way| node.entries().iter().find(|e| e.key == *way))
+            .collect();
+        match ways.as_slice() {
+            [] => {
+                self.error(
+                    node,
+                    "a place without a path",
+                    "add `at = \"…\"`, `first_of = […]` or `join = […]`",
+                );
+                None
+            }
+            [way] => Some(*way),
+            [_, second, ..] => {
+                let problem =
+                    Problem::error(second.key_span.clone(), "a place has one of `at`, `first_of` and `join`")
+                        .help("leave one of them out");
+                self.report(&second.node, problem);
+                None
+            }
+        }
+    }
+
+    fn origin(&mut self, node: &Node, role: Role) -> Option<Origin> {
+        if node.as_text().is_some() {
+            return Some(Origin::Leaf(self.place(node, role)?.into()));
+        }
+        self.selector(node, role).map(|selector| Origin::Selector(selector.into()))
+    }
+
+    /// `where`: which repeat or record of the one place is meant.
+    fn choose(&mut self, node: &Node, way: &Entry, origins: &mut [Origin]) {
+        let Some(entry) = node.entry("where") else { return };
+        let (Some(Origin::Leaf(Leaf { place: Place::Path(path), only })), "at") =
+            (origins.first_mut(), way.key.as_str())
+        else {
+            let problem = Problem::error(
+                entry.key_span.clone(),
+                "`where` chooses among the repeats of one path, which `at` names",
+            )
+            .help("write it beside an `at`, or `when` for a condition");
+            self.report(&entry.node, problem);
+            return;
+        };
+        if path.repeat.is_some() {
+            let problem = Problem::error(entry.key_span.clone(), format!("`{path}` names a repeat already"))
+                .help("leave out the number in brackets, or `where`");
+            self.report(&entry.node, problem);
+            return;
+        }
+        *only = self.terms(&entry.node, path.record);
+    }
+
+    fn terms(&mut self, node: &Node, record: labwire_message::Name) -> Vec<Term> {
+        let mut terms = Vec::new();
+        for entry in node.entries() {
+            let key = key_node(entry);
+            let Some(path) = self.path(&key, &entry.key) else { continue };
+            if path.record != record {
+                self.error(
+                    &key,
+                    format!("`{path}` is not of the same record"),
+                    format!("write a path of {record}, or `when` for a condition"),
+                );
+            } else if let Some(pattern) = entry.node.as_text().and_then(|pattern| Regex::new(pattern).ok()) {
+                terms.push((path, pattern));
+            }
+        }
+        terms
     }
 
     /// The standard's own places, which need no checking.
     pub(crate) fn standard_selector(&self, paths: &[&str]) -> Option<Selector> {
         let places: Vec<Place> = paths.iter().filter_map(|path| path.parse().ok().map(Place::Path)).collect();
-        (!places.is_empty()).then(|| Selector::first_of(places))
+        (!places.is_empty()).then(|| Selector::of_places(places))
     }
 
     fn place(&mut self, node: &Node, role: Role) -> Option<Place> {
@@ -192,8 +231,9 @@ impl Compiler<'_> {
 
     fn named(&mut self, node: &Node, written: &str) -> Option<Place> {
         let known = self.names.names.iter().any(|name| name == written);
-        let tag = self.names.tag_length.is_some_and(|length| length == written.chars().count());
-        if self.names.tag_length.is_none() && self.names.names.is_empty() {
+        let tag =
+            self.names.any || self.names.tag_length.is_some_and(|length| length == written.chars().count());
+        if !self.names.any && self.names.tag_length.is_none() && self.names.names.is_empty() {
             // What is wrong is said of `[text]`.
             return None;
         }
@@ -246,24 +286,39 @@ impl Compiler<'_> {
         Some(Condition { terms })
     }
 
-    pub(crate) fn rule(&mut self, node: &Node) -> Option<Rule> {
-        let when = node.get("when").and_then(|when| self.condition(when, Role::Observation));
-        Some(Rule { when: when?, reason: node.text("reason")?.to_owned() })
+    pub(crate) fn rule(&mut self, node: &Node, role: Role) -> Option<Rule> {
+        let filter = self.filter(node, role)?;
+        Some(Rule { filter, reason: node.text("reason")?.to_owned() })
     }
 
-    pub(crate) fn filter(&mut self, node: &Node) -> Option<Filter> {
-        let when = node.get("when").and_then(|when| self.condition(when, Role::Observation));
+    /// `when`, `any`, `unless` and `same` of a table, at least one of them.
+    pub(crate) fn filter(&mut self, node: &Node, role: Role) -> Option<Filter> {
+        let when = node.get("when").and_then(|when| self.condition(when, role));
         let any: Vec<Condition> =
-            node.list("any").iter().filter_map(|any| self.condition(any, Role::Observation)).collect();
-        if node.get("when").is_none() && node.list("any").is_empty() {
+            node.list("any").iter().filter_map(|any| self.condition(any, role)).collect();
+        let unless = node.get("unless").and_then(|unless| self.condition(unless, role));
+        let same = self.same(node, role);
+        if ["when", "unless", "same"].iter().all(|key| node.get(key).is_none()) && node.list("any").is_empty()
+        {
             self.error(
                 node,
-                "neither `when` nor `any`",
+                "none of `when`, `any`, `unless` and `same`",
                 "say what it is recognised by: when = { \"O.12\" = '^Q$' }",
             );
             return None;
         }
-        Some(Filter { when, any })
+        Some(Filter { when, any, unless, same })
+    }
+
+    fn same(&mut self, node: &Node, role: Role) -> Vec<(Place, Place)> {
+        let entries = node.get("same").map_or(&[][..], Node::entries);
+        let mut pairs = Vec::new();
+        for entry in entries {
+            let one = self.place_of(&key_node(entry), &entry.key, role);
+            let other = self.place(&entry.node, role);
+            pairs.extend(one.zip(other));
+        }
+        pairs
     }
 
     pub(crate) fn identify(&mut self) -> Vec<(Option<Path>, Regex)> {
@@ -328,5 +383,22 @@ fn key_node(entry: &Entry) -> Node {
         value: labwire_schema::Value::Text(entry.key.clone()),
         span: entry.key_span.clone(),
         origin: entry.node.origin,
+    }
+}
+
+fn steps(node: &Node) -> Steps {
+    let pattern = |key: &str| node.text(key).and_then(|pattern| Regex::new(pattern).ok());
+    let number = |table: &Node, key: &str| table.integer(key).and_then(|number| usize::try_from(number).ok());
+    Steps {
+        trim: node.bool("trim").unwrap_or(true),
+        strip: pattern("strip"),
+        cut: node.text("cut").map(str::to_owned),
+        part: node.table("part").and_then(|part| {
+            Some((part.text("split")?.to_owned(), number(part, "take").filter(|take| *take > 0)?))
+        }),
+        pattern: pattern("match"),
+        case: node.text("case").map(|case| if case == "upper" { Case::Upper } else { Case::Lower }),
+        map: texts_of(node, "map").collect(),
+        pad: node.table("pad").and_then(|pad| Some((pad.text("with")?.chars().next()?, number(pad, "to")?))),
     }
 }

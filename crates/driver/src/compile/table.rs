@@ -35,18 +35,50 @@ impl Compiler<'_> {
                 "titer" => Some(TestKind::Titer),
                 _ => None,
             });
+            let mut unit_codes = BTreeMap::new();
+            for Entry { key, node, .. } in node.table("unit_codes").map_or(&[][..], Node::entries) {
+                if let Some(ucum) = self.ucum(node) {
+                    unit_codes.insert(key.trim().to_owned(), ucum);
+                }
+            }
             let text = |key: &str| node.text(key).map(str::to_owned);
             let test = Test {
                 name: text("name").unwrap_or_default(),
                 loinc: text("loinc"),
                 unit,
                 units,
+                unit_codes,
+                decimals: node.integer("decimals").and_then(|decimals| usize::try_from(decimals).ok()),
                 lis: text("lis"),
                 kind,
             };
             tests.insert(key.clone(), test);
         }
         tests
+    }
+
+    /// Other codes for tests. A code that means two tests would file a value under the wrong one.
+    pub(super) fn other_codes(&mut self) -> BTreeMap<String, String> {
+        let mut also: BTreeMap<String, String> = BTreeMap::new();
+        let Some(tests) = self.root.table("tests") else { return also };
+        for Entry { key, node, .. } in tests.entries() {
+            for item in node.list("also") {
+                let Some(code) = item.as_text() else { continue };
+                let taken = if tests.entry(code).is_some() {
+                    Some(code.to_owned())
+                } else {
+                    also.insert(code.to_owned(), key.clone())
+                };
+                if let Some(taken) = taken {
+                    self.error(
+                        item,
+                        format!("the code \"{code}\" is the test `{taken}` already"),
+                        "a code means one test; leave one of them out",
+                    );
+                }
+            }
+        }
+        also
     }
 
     fn unit_is_known(&self, sent: &str) -> bool {

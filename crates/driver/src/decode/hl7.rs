@@ -11,7 +11,7 @@ use labwire_message::{Record, View, hl7::Header};
 use labwire_model::{DecodedMessage, Diagnostic, MessageKind, Query};
 
 use crate::acknowledge::Acknowledge;
-use crate::decode::message::{Facts, begin, control_id, identity, says, says_when};
+use crate::decode::message::{Facts, attachment, begin, control_id, identity, says, says_when};
 use crate::decode::observe::{Standing, observe};
 use crate::decode::oddities;
 use crate::decode::scope::{DELETE, Gaps, Reading, Records, owned};
@@ -54,6 +54,7 @@ pub(crate) fn decode(
         subject: Subject::Message,
         order_ahead: false,
         notes: Notes::default(),
+        group_from: 0,
         asked: Vec::new(),
         answers: false,
         orders: false,
@@ -87,6 +88,8 @@ struct Walk<'p, 'v> {
     /// An ORC came that belongs to the OBR to come.
     order_ahead: bool,
     notes: Notes,
+    /// Where the observations of the open order begin.
+    group_from: usize,
     /// Queries with the name of the segment that asks.
     asked: Vec<(&'static str, Query)>,
     answers: bool,
@@ -107,6 +110,7 @@ impl<'v> Walk<'_, 'v> {
                 self.records.set(record);
                 self.patient_from = record.offset();
                 self.notes = Notes::default();
+                self.group_from = self.message.outcomes.len();
                 self.order_ahead = false;
                 self.subject = if follows_specimen { Subject::Specimen } else { Subject::Patient };
             }
@@ -169,6 +173,7 @@ impl<'v> Walk<'_, 'v> {
         if self.led == Led::BySpecimen {
             self.records.forget(&["ORC", "OBR", "SAC", "INV", "OBX"]);
             self.notes.order.clear();
+            self.group_from = self.message.outcomes.len();
             self.order_ahead = false;
         } else {
             self.records.forget(&["SAC"]);
@@ -185,6 +190,7 @@ impl<'v> Walk<'_, 'v> {
         }
         self.order_ahead = false;
         self.notes.order.clear();
+        self.group_from = self.message.outcomes.len();
         self.subject = Subject::Order;
         self.records.set(record);
         if self.led == Led::ByOrder {
@@ -232,6 +238,7 @@ impl<'v> Walk<'_, 'v> {
         let deletes = record.field(5).is_some_and(|field| field.bytes() == DELETE);
         let standing = Standing {
             record: record.ordinal(),
+            name: Some(record.name()),
             byte: record.offset(),
             structured: structured_numeric(record, &self.records),
             deletes,
@@ -254,6 +261,12 @@ impl<'v> Walk<'_, 'v> {
         }
         oddities::tell(self.plan, record, &outcome, &mut self.message.diagnostics);
         self.message.outcomes.push(outcome);
+        self.message.attachments.extend(attachment(
+            self.plan,
+            &self.records,
+            record.ordinal(),
+            Some(record.name()),
+        ));
     }
 
     /// The repeats of a value as lines, where the profile takes the whole field: several values, or
@@ -294,7 +307,18 @@ impl<'v> Walk<'_, 'v> {
         self.records.set(record);
         let Some(selector) = self.plan.rules.places.comments.as_ref() else { return };
         let Some(text) = selector.take(&self.records).and_then(|text| owned(text.text)) else { return };
+        let rules = &self.plan.rules;
+        if rules.ignored_comments.iter().any(|rule| rule.filter.holds(&self.records)) {
+            return;
+        }
+        let of_specimen = rules.specimen_comments.as_ref().is_some_and(|filter| filter.holds(&self.records));
         match self.subject {
+            Subject::Observation if of_specimen => {
+                for outcome in self.message.outcomes.iter_mut().skip(self.group_from) {
+                    outcome.observation.comments.push(text.clone());
+                }
+                self.notes.order.push(text);
+            }
             Subject::Message => {}
             Subject::Patient => self.notes.patient.push(text),
             Subject::Specimen => self.notes.specimen.push(text),

@@ -3,7 +3,7 @@
 use labwire_message::{Record, View};
 use labwire_model::{DecodedMessage, Diagnostic, MessageKind, Query};
 
-use crate::decode::message::{Facts, begin, control_id, identity, says, says_when};
+use crate::decode::message::{Facts, attachment, begin, control_id, identity, says, says_when};
 use crate::decode::observe::{Standing, observe};
 use crate::decode::scope::{DELETE, Gaps, Reading, Records, owned};
 use crate::place::Place;
@@ -35,6 +35,7 @@ pub(crate) fn decode(
         subject: Subject::Message,
         patient_comments: Vec::new(),
         order_comments: Vec::new(),
+        order_from: 0,
         has_order: false,
         asked: false,
     };
@@ -67,6 +68,8 @@ struct Walk<'p, 'v> {
     subject: Subject,
     patient_comments: Vec<String>,
     order_comments: Vec<String>,
+    /// Where the observations of the open order begin.
+    order_from: usize,
     has_order: bool,
     asked: bool,
 }
@@ -76,25 +79,31 @@ impl<'v> Walk<'_, 'v> {
         match record.name().as_bytes() {
             b"H" => self.header(record),
             b"P" => {
-                self.records.forget(&["O", "R"]);
+                self.records.forget(&["O", "R", "M", "S"]);
                 self.records.set(record);
                 self.patient_from = record.offset() + record.bytes().len();
                 self.patient_comments.clear();
                 self.order_comments.clear();
+                self.order_from = self.message.outcomes.len();
                 self.subject = Subject::Patient;
             }
             b"O" => {
-                self.records.forget(&["R"]);
+                self.records.forget(&["R", "M", "S"]);
                 self.records.set(record);
                 self.order_comments.clear();
+                self.order_from = self.message.outcomes.len();
                 self.has_order = true;
                 self.subject = Subject::Order;
             }
             b"R" => self.result(record),
+            b"M" | b"S" if self.plan.rules.other_records.contains(&record.name()) => self.result(record),
             b"C" => self.comment(record),
             b"Q" => self.query(record),
             // What the manufacturer adds between an order and its comments changes no subject.
-            b"M" => {}
+            b"M" => {
+                self.records.add(record);
+                self.attach(record);
+            }
             b"L" => {
                 // What follows without a header belongs to nobody in this message.
                 self.records.forget_all();
@@ -110,6 +119,7 @@ impl<'v> Walk<'_, 'v> {
         self.patient_from = record.offset();
         self.patient_comments.clear();
         self.order_comments.clear();
+        self.order_from = self.message.outcomes.len();
         self.subject = Subject::Message;
         let processing = "H.12.1".parse().ok().map(Place::Path);
         self.facts = Facts::of(self.plan, &self.records, processing.as_ref());
@@ -120,6 +130,12 @@ impl<'v> Walk<'_, 'v> {
     }
 
     fn result(&mut self, record: Record<'v>) {
+        // One observation never sees another, whatever their records are called.
+        let others: &[&str] = if record.name() == "R" { &[] } else { &["R"] };
+        self.records.forget(others);
+        for name in self.plan.rules.other_records.iter().filter(|name| **name != record.name()) {
+            self.records.forget(&[name.as_str()]);
+        }
         self.records.set(record);
         self.subject = Subject::Result;
         for (name, code, what) in [
@@ -150,6 +166,7 @@ impl<'v> Walk<'_, 'v> {
         });
         let standing = Standing {
             record: record.ordinal(),
+            name: Some(record.name()),
             byte: record.offset(),
             structured: None,
             deletes,
@@ -168,6 +185,16 @@ impl<'v> Walk<'_, 'v> {
         self.message.distinguishable |=
             says(self.plan, record, &[12, 13]) || says_when(self.plan, &self.records);
         self.message.outcomes.push(outcome);
+        self.attach(record);
+    }
+
+    fn attach(&mut self, record: Record<'v>) {
+        self.message.attachments.extend(attachment(
+            self.plan,
+            &self.records,
+            record.ordinal(),
+            Some(record.name()),
+        ));
     }
 
     /// Where the record begins that names the specimen: the order where the profile says so.
@@ -187,7 +214,18 @@ impl<'v> Walk<'_, 'v> {
         else {
             return;
         };
+        let rules = &self.plan.rules;
+        if rules.ignored_comments.iter().any(|rule| rule.filter.holds(&self.records)) {
+            return;
+        }
+        let of_specimen = rules.specimen_comments.as_ref().is_some_and(|filter| filter.holds(&self.records));
         match self.subject {
+            Subject::Result if of_specimen => {
+                for outcome in self.message.outcomes.iter_mut().skip(self.order_from) {
+                    outcome.observation.comments.push(text.clone());
+                }
+                self.order_comments.push(text);
+            }
             Subject::Message => {}
             Subject::Patient => self.patient_comments.push(text),
             Subject::Order => self.order_comments.push(text),

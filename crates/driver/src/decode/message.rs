@@ -1,10 +1,10 @@
 //! What holds for a message as a whole: what it is for, its identity, what the scan noticed.
 
-use labwire_message::{Finding, Path, Record, View};
-use labwire_model::{DecodedMessage, Diagnostic, MessageKind};
+use labwire_message::{Finding, Name, Path, Record, View};
+use labwire_model::{Attachment, DecodedMessage, Diagnostic, MessageKind};
 
 use crate::decode::scope::{Records, owned};
-use crate::place::{Place, Scope};
+use crate::place::{Place, Scope, Selector};
 use crate::plan::{MessageUse, Plan, Protocol};
 
 /// Facts of the message that decide about every observation in it.
@@ -114,5 +114,25 @@ pub(crate) fn says_when(plan: &Plan, scope: &dyn Scope) -> bool {
     at.places().iter().any(|place| {
         let volatile = matches!(place, Place::Path(path) if plan.rules.volatile.contains(&path.whole()));
         !volatile && scope.text(place).is_some_and(|text| !text.text.trim().is_empty())
+    })
+}
+
+/// The attachment that a record is, by the first rule that finds one.
+pub(crate) fn attachment(
+    plan: &Plan,
+    scope: &dyn Scope,
+    record: usize,
+    name: Option<Name>,
+) -> Option<Attachment> {
+    let mut rules = plan.rules.attachments.iter().filter(|attachment| attachment.record == name);
+    let found = rules.find(|attachment| attachment.rule.filter.holds(scope))?;
+    let take = |selector: &Option<Selector>| owned(selector.as_ref()?.take(scope)?.text);
+    Some(Attachment {
+        record,
+        reason: found.rule.reason.clone(),
+        name: take(&found.name),
+        media: take(&found.media),
+        encoding: take(&found.encoding),
+        bytes: found.data.take(scope).map_or(0, |data| data.text.len()),
     })
 }

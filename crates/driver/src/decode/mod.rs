@@ -9,6 +9,8 @@ mod oddities;
 mod scope;
 mod strict;
 pub(crate) mod text;
+mod time;
+mod value;
 
 use std::borrow::Cow;
 

@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 
-use jiff::fmt::strtime::BrokenDownTime;
+use labwire_message::Name;
 use labwire_model::{
-    Diagnostic, Disposition, Flag, Kind, Observation, ObservationStatus, Outcome, PartialTime, ZoneRule,
-    parse_value,
+    Diagnostic, Disposition, Flag, Kind, Observation, ObservationStatus, Outcome, ZoneRule, parse_value,
 };
 
 use crate::codes::{Status, standard_flag, standard_status};
 use crate::decode::message::Facts;
 use crate::decode::scope::owned;
+use crate::decode::time::{Reading, read_time};
+use crate::decode::value::with_decimals;
 use crate::place::{Scope, Selector, Text};
 use crate::plan::{Context, MessageUse, Plan, Test, TestKind};
 use crate::units::{common_ucum, same_number};
@@ -18,6 +19,8 @@ use crate::units::{common_ucum, same_number};
 /// Where an observation stands in its message.
 pub(crate) struct Standing<'a> {
     pub(crate) record: usize,
+    /// The record's name; a row of a vendor's own text has none.
+    pub(crate) name: Option<Name>,
     pub(crate) byte: usize,
     /// HL7 structured numeric: the text whose numeric view is the value's, empty where the value
     /// is a ratio or a range.
@@ -114,7 +117,11 @@ impl<'a> Reader<'a> {
         self.observation.specimen_id = self.plain(places.specimen.as_ref(), "specimen id");
         self.observation.patient_id = self.plain(places.patient.as_ref(), "patient id");
         self.observation.analyzer_test = self.plain(places.test.as_ref(), "test code");
-        let test = self.observation.analyzer_test.as_ref().and_then(|code| plan.tests.get(code));
+        self.observation.sub_id = self.text(places.sub_id.as_ref());
+        self.observation.isolate = self.plain(places.isolate.as_ref(), "isolate number");
+        self.observation.organism = self.plain(places.organism.as_ref(), "organism");
+        self.observation.organism_name = self.text(places.organism_name.as_ref());
+        let test = self.observation.analyzer_test.as_ref().and_then(|code| plan.test(code));
         if let Some(test) = test {
             self.observation.lis_test.clone_from(&test.lis);
             self.observation.test_name = Some(test.name.clone());
@@ -133,7 +140,7 @@ impl<'a> Reader<'a> {
 
     fn kind(&self, facts: Facts) -> Kind {
         let rules = &self.plan.rules;
-        let holds = |filter: &Option<crate::place::Filter>| {
+        let holds = |filter: &Option<crate::filter::Filter>| {
             filter.as_ref().is_some_and(|filter| filter.holds(self.scope))
         };
         match facts.use_ {
@@ -183,8 +190,11 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, test: Option<&Test>) {
         let rules = &self.plan.rules;
+        let scope = self.scope;
         let Some(selector) = rules.places.value.as_ref() else { return };
-        if let Some(whole) = selector.whole(self.scope) {
+        let found = selector.find(scope);
+        let whole = found.as_ref().and_then(|found| found.leaf.whole(scope));
+        if let Some(whole) = whole.or_else(|| selector.any_whole(scope)) {
             self.undamaged(&whole, "value");
             self.observation.value = owned(whole.text);
         }
@@ -192,10 +202,13 @@ impl<'a> Reader<'a> {
             self.hold(Hold::DeleteMarker, "the analyzer asks to delete a stored value (`\"\"`)");
             return;
         }
-        let Some(found) = selector.take(self.scope) else {
+        let Some(found) = found.map(|found| found.text) else {
             self.tell("no-value", Some(selector), "the observation has no value");
             return;
         };
+        if rules.no_value.iter().any(|pattern| pattern.is_match(&found.text)) {
+            return;
+        }
         if found.odd_escape {
             self.tell(
                 "unknown-escape",
@@ -205,41 +218,56 @@ impl<'a> Reader<'a> {
         }
         let numeric = test.is_none_or(|test| matches!(test.kind, None | Some(TestKind::Number)));
         let sentinel = rules.sentinels.iter().any(|sentinel| *sentinel == found.text);
-        if numeric && !sentinel {
-            let view = self.standing.structured.as_deref().unwrap_or(&found.text);
-            let parsed = parse_value(view, rules.decimal_comma);
-            if parsed.unknown_comparator {
-                self.hold(Hold::UnknownComparator, "the sign before the value is none of < > <= >= ~");
-            } else if parsed.number.is_none() && test.is_some_and(|test| test.kind == Some(TestKind::Number))
-            {
-                self.tell(
-                    "not-a-number",
-                    Some(selector),
-                    "the value is not a number, as the profile says it is",
-                );
-            }
-            self.observation.comparator = parsed.comparator;
-            self.observation.number = parsed.number;
+        if !numeric || sentinel {
+            self.observation.text = owned(found.text);
+            return;
         }
-        self.observation.text = owned(found.text);
+        let beside = rules.places.number.as_ref();
+        let view = match beside {
+            Some(beside) => beside.take(scope).map_or(Cow::Borrowed(""), |number| number.text),
+            None => Cow::Borrowed(self.standing.structured.as_deref().unwrap_or(&found.text)),
+        };
+        let mut parsed = parse_value(&view, rules.decimal_comma);
+        let implied = test.and_then(|test| test.decimals).zip(parsed.number.as_deref());
+        if let Some(number) = implied.and_then(|(decimals, digits)| with_decimals(digits, decimals)) {
+            // The text is what people read: without the decimal sign it would be another amount.
+            let sign = parsed.comparator.map_or("", |comparator| comparator.as_str());
+            self.observation.text = Some(format!("{sign}{number}"));
+            parsed.number = Some(number);
+        }
+        if parsed.unknown_comparator {
+            self.hold(Hold::UnknownComparator, "the sign before the value is none of < > <= >= ~");
+        } else if parsed.number.is_none() && test.is_some_and(|test| test.kind == Some(TestKind::Number)) {
+            self.tell("not-a-number", Some(selector), "the value is not a number, as the profile says it is");
+        }
+        self.observation.comparator = parsed.comparator;
+        self.observation.number = parsed.number;
+        drop(view);
+        if self.observation.text.is_none() {
+            self.observation.text = owned(found.text);
+        }
     }
 
     fn unit(&mut self, test: Option<&Test>) {
         let rules = &self.plan.rules;
+        let own = test.and_then(|test| test.unit.as_deref());
         let sent = rules.places.unit.as_ref().and_then(|selector| {
-            let verbatim = selector.verbatim(self.scope)?;
-            Some((selector.take(self.scope)?, verbatim))
+            let found = selector.find(self.scope)?;
+            let as_sent = found.leaf.as_sent(self.scope)?;
+            Some((found.text, as_sent))
         });
-        let Some((found, verbatim)) = sent else {
-            self.observation.ucum.clone_from(&rules.unit_default);
+        let Some((found, as_sent)) = sent else {
+            let of_test = own.filter(|_| rules.unit_of_test).map(str::to_owned);
+            self.observation.ucum = of_test.or_else(|| rules.unit_default.clone());
             return;
         };
-        self.undamaged(&verbatim, "unit");
-        self.observation.unit = owned(verbatim.text);
+        self.undamaged(&as_sent, "unit");
+        self.observation.unit = owned(as_sent.text);
         let unit = found.text.as_ref();
-        let known = rules.units.get(unit).map(String::as_str).or_else(|| common_ucum(unit));
-        let own = test.and_then(|test| test.unit.as_deref());
-        let accepted = test.is_some_and(|test| test.units.iter().any(|accepted| accepted == unit));
+        let coded = test.and_then(|test| test.unit_codes.get(unit)).map(String::as_str);
+        let known = coded.or_else(|| rules.units.get(unit).map(String::as_str)).or_else(|| common_ucum(unit));
+        let accepted =
+            coded.is_some() || test.is_some_and(|test| test.units.iter().any(|accepted| accepted == unit));
         self.observation.ucum = match (known, own) {
             _ if own == Some(unit) => own,
             (Some(known), _) => Some(known),
@@ -274,10 +302,7 @@ impl<'a> Reader<'a> {
                 unknown |= meaning.is_none();
                 flags.push(Flag { sent: sent.to_owned(), meaning: meaning.map(str::to_owned) });
             };
-            match rules.flags_separator.as_deref() {
-                Some(separator) => found.text.split(separator).for_each(&mut one),
-                None => one(&found.text),
-            }
+            split_flags(&found.text, &rules.flags_separators, &mut one);
         });
         self.observation.flags = flags;
         if unknown {
@@ -335,37 +360,42 @@ impl<'a> Reader<'a> {
         let rules = &self.plan.rules;
         let Some(selector) = rules.places.at.as_ref() else { return };
         let Some(sent) = self.text(Some(selector)) else { return };
-        let digits = match rules.at_format.as_deref() {
-            None => Some(Cow::Borrowed(sent.as_str())),
-            Some(format) => standard_time(format, &sent).map(Cow::Owned),
-        };
-        match digits.map(|digits| PartialTime::parse(&digits, self.context.zone)) {
-            Some(Ok(time)) => {
-                match time.rule {
-                    Some(ZoneRule::Fold) => {
-                        self.tell(
-                            "ambiguous-time",
-                            Some(selector),
-                            "the clock showed this time twice; the earlier was taken",
-                        );
-                    }
-                    Some(ZoneRule::Gap) => {
-                        self.tell(
-                            "skipped-time",
-                            Some(selector),
-                            "the clock skipped this time; the offset before was taken",
-                        );
-                    }
-                    _ => {}
-                }
+        let zone = rules.at_zone.as_ref().unwrap_or(self.context.zone);
+        match read_time(&rules.at_formats, &sent, zone) {
+            Reading::Time(time) => {
+                self.doubt_of_zone(time.rule, selector);
                 self.observation.observed_at = Some(time.text);
             }
-            Some(Err(error)) => {
-                self.tell("bad-time", Some(selector), format!("the time is {error}"));
+            Reading::Wrong(error) => self.tell("bad-time", Some(selector), format!("the time is {error}")),
+            Reading::Unlike => {
+                self.tell("bad-time", Some(selector), "the time is not of the profile's `at_format`");
             }
-            None => self.tell("bad-time", Some(selector), "the time is not of the profile's `at_format`"),
+            Reading::Several => {
+                let reason = "the time can be read by several of the profile's `at_format`, and differs";
+                self.tell("bad-time", Some(selector), reason);
+            }
         }
         self.observation.observed_at_verbatim = Some(sent);
+    }
+
+    fn doubt_of_zone(&mut self, rule: Option<ZoneRule>, selector: &Selector) {
+        match rule {
+            Some(ZoneRule::Fold) => {
+                self.tell(
+                    "ambiguous-time",
+                    Some(selector),
+                    "the clock showed this time twice; the earlier was taken",
+                );
+            }
+            Some(ZoneRule::Gap) => {
+                self.tell(
+                    "skipped-time",
+                    Some(selector),
+                    "the clock skipped this time; the offset before was taken",
+                );
+            }
+            _ => {}
+        }
     }
 
     fn disposition(&mut self, facts: Facts) -> Disposition {
@@ -379,10 +409,16 @@ impl<'a> Reader<'a> {
         if facts.use_ == Some(MessageUse::Ignore) {
             return Disposition::Ignore { rule: "message kind".to_owned() };
         }
-        if let Some(rule) = rules.ignore.iter().find(|rule| rule.when.holds(self.scope)) {
+        let mut ignore = rules
+            .attachments
+            .iter()
+            .filter(|attachment| attachment.record == self.standing.name)
+            .map(|attachment| &attachment.rule)
+            .chain(&rules.ignore);
+        if let Some(rule) = ignore.find(|rule| rule.filter.holds(self.scope)) {
             return Disposition::Ignore { rule: rule.reason.clone() };
         }
-        if let Some(only) = rules.only.as_ref().filter(|only| !only.when.holds(self.scope)) {
+        if let Some(only) = rules.only.as_ref().filter(|only| !only.filter.holds(self.scope)) {
             return Disposition::Ignore { rule: only.reason.clone() };
         }
         self.hold_by_message(facts);
@@ -410,7 +446,7 @@ impl<'a> Reader<'a> {
         let observation = &self.observation;
         let nothing = observation.value.is_none() && observation.analyzer_test.is_none();
         let no_specimen = observation.kind == Kind::Patient && observation.specimen_id.is_none();
-        let test = observation.analyzer_test.as_ref().map(|code| plan.tests.contains_key(code));
+        let test = observation.analyzer_test.as_ref().map(|code| plan.test(code).is_some());
         if nothing {
             self.hold(
                 Hold::Unreadable,
@@ -433,23 +469,23 @@ impl<'a> Reader<'a> {
             _ => {}
         }
         for rule in &plan.rules.hold {
-            if rule.when.holds(self.scope) {
+            if rule.filter.holds(self.scope) {
                 self.hold(Hold::Profile, rule.reason.clone());
             }
         }
     }
 }
 
-/// A time of the profile's format as the standards write it, no more precise than the format is.
-fn standard_time(format: &str, sent: &str) -> Option<String> {
-    let parsed = BrokenDownTime::parse(format, sent).ok()?;
-    let date = parsed.to_date().ok()?;
-    let mut out = format!("{:04}{:02}{:02}", date.year(), date.month(), date.day());
-    if let Ok(time) = parsed.to_time() {
-        out.push_str(&format!("{:02}{:02}", time.hour(), time.minute()));
-        if ["%S", "%T", "%s", "%c", "%r", "%X"].iter().any(|seconds| format.contains(seconds)) {
-            out.push_str(&format!("{:02}", time.second()));
+/// Flags in one text: by the separators, or by characters where one of them is empty.
+fn split_flags(text: &str, separators: &[String], take: &mut dyn FnMut(&str)) {
+    match separators {
+        [] => take(text),
+        [single] if single.is_empty() => {
+            let mut character = [0; 4];
+            text.chars().for_each(|flag| take(flag.encode_utf8(&mut character)));
+        }
+        [separator, rest @ ..] => {
+            text.split(separator.as_str()).for_each(|part| split_flags(part, rest, take));
         }
     }
-    Some(out)
 }

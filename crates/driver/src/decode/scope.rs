@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use labwire_message::{Charset, Name, Path, Record, Syntax, View, charset};
 
-use crate::place::{Place, Scope, Text};
+use crate::place::{Extent, Place, Scope, Term, Text};
 
 /// How the bytes of a message become text.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +20,13 @@ pub(crate) struct Reading {
 pub(crate) struct Records<'v> {
     pub(crate) reading: Reading,
     slots: Vec<Record<'v>>,
+    /// Records of which an order may have several, all of them in order.
+    several: Vec<Record<'v>>,
 }
 
 impl<'v> Records<'v> {
     pub(crate) fn new(reading: Reading) -> Self {
-        Self { reading, slots: Vec::with_capacity(12) }
+        Self { reading, slots: Vec::with_capacity(12), several: Vec::new() }
     }
 
     pub(crate) fn set(&mut self, record: Record<'v>) {
@@ -34,12 +36,20 @@ impl<'v> Records<'v> {
         }
     }
 
+    /// As [`Records::set`], with those of the same name before it still in view of a `where`.
+    pub(crate) fn add(&mut self, record: Record<'v>) {
+        self.set(record);
+        self.several.push(record);
+    }
+
     pub(crate) fn forget(&mut self, names: &[&str]) {
         self.slots.retain(|slot| !names.contains(&slot.name().as_str()));
+        self.several.retain(|record| !names.contains(&record.name().as_str()));
     }
 
     pub(crate) fn forget_all(&mut self) {
         self.slots.clear();
+        self.several.clear();
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Record<'v>> {
@@ -50,13 +60,33 @@ impl<'v> Records<'v> {
         self.slots.iter().find(|slot| slot.name() == name).copied()
     }
 
-    /// The raw bytes of a part, and the record that they lie in.
-    fn raw(&self, path: &Path) -> Option<(Record<'v>, &'v [u8])> {
-        let record = self.record(path.record)?;
-        Some((record, record.get(path)?))
+    /// The record and the repeat in it that a path means, as the terms choose.
+    fn chosen(&self, path: &Path, only: &[Term]) -> Option<(Record<'v>, Path)> {
+        if only.is_empty() {
+            return Some((self.record(path.record)?, *path));
+        }
+        let several = self.several.iter().filter(|record| record.name() == path.record).copied();
+        let single = self.record(path.record).filter(|_| several.clone().next().is_none());
+        several.chain(single).find_map(|record| {
+            (1..=MAX_REPEATS)
+                .take(record.repeats(path.field).count())
+                .map(|repeat| Path { repeat: Some(repeat), ..*path })
+                .find(|path| self.meets(record, path, only))
+                .map(|path| (record, path))
+        })
     }
 
-    fn read(&self, record: Record<'v>, raw: &'v [u8], unescape: bool) -> Text<'v> {
+    /// Whether all terms hold of a record; those about the path's own field, of its repeat.
+    fn meets(&self, record: Record<'v>, path: &Path, only: &[Term]) -> bool {
+        only.iter().all(|(term, pattern)| {
+            let same = term.field == path.field && term.repeat.is_none();
+            let term = if same { Path { repeat: path.repeat, ..*term } } else { *term };
+            let raw = record.get(&term).filter(|raw| *raw != DELETE).unwrap_or_default();
+            pattern.is_match(&self.decoded(record, raw, true).text)
+        })
+    }
+
+    fn decoded(&self, record: Record<'v>, raw: &'v [u8], unescape: bool) -> Text<'v> {
         let Reading { charset, transcoded } = self.reading;
         let (text, damaged, odd_escape) = if unescape {
             let decoded = record.decode(raw);
@@ -72,31 +102,29 @@ impl<'v> Records<'v> {
     }
 }
 
+/// As many repeats of a field as a path can name.
+const MAX_REPEATS: u16 = u16::MAX;
+
 /// `""` asks to delete what is stored; it is no text.
 pub(crate) const DELETE: &[u8] = b"\"\"";
 
 impl Scope for Records<'_> {
-    fn text(&self, place: &Place) -> Option<Text<'_>> {
+    fn read(&self, place: &Place, only: &[Term], extent: Extent) -> Option<Text<'_>> {
         let Place::Path(path) = place else { return None };
-        let (record, raw) = self.raw(path)?;
+        let (record, path) = self.chosen(path, only)?;
+        if extent == Extent::WholeField {
+            return Some(self.decoded(record, record.get(&path.whole())?, false));
+        }
+        let raw = record.get(&path).filter(|raw| *raw != DELETE)?;
         // H.2 and MSH-2 hold the delimiters themselves.
         let literal = record.is_header() && path.field <= 2;
-        (!raw.is_empty() && raw != DELETE).then(|| self.read(record, raw, !literal))
+        match extent {
+            Extent::Meaning => (!raw.is_empty()).then(|| self.decoded(record, raw, !literal)),
+            _ => Some(self.decoded(record, raw, false)),
+        }
     }
 
-    fn verbatim(&self, place: &Place) -> Option<Text<'_>> {
-        let Place::Path(path) = place else { return None };
-        let (record, raw) = self.raw(path)?;
-        (raw != DELETE).then(|| self.read(record, raw, false))
-    }
-
-    fn whole(&self, place: &Place) -> Option<Text<'_>> {
-        let Place::Path(path) = place else { return None };
-        let (record, raw) = self.raw(&path.whole())?;
-        Some(self.read(record, raw, false))
-    }
-
-    fn each_repeat(&self, place: &Place, take: &mut dyn FnMut(Text<'_>)) {
+    fn each_repeat(&self, place: &Place, only: &[Term], take: &mut dyn FnMut(Text<'_>)) {
         let Place::Path(path) = place else { return };
         let Some(record) = self.record(path.record) else { return };
         if path.repeat.is_some() || (record.is_header() && path.field <= 2) {
@@ -105,7 +133,10 @@ impl Scope for Records<'_> {
             }
             return;
         }
-        for repeat in record.repeats(path.field) {
+        for (number, repeat) in (1..=MAX_REPEATS).zip(record.repeats(path.field)) {
+            if !only.is_empty() && !self.meets(record, &Path { repeat: Some(number), ..*path }, only) {
+                continue;
+            }
             let part = match (path.component, path.subcomponent) {
                 (None, _) => Some(repeat.bytes()),
                 (Some(component), None) => repeat.component(component).map(|part| part.bytes()),
@@ -114,7 +145,7 @@ impl Scope for Records<'_> {
                 }
             };
             match part {
-                Some(raw) if !raw.is_empty() && raw != DELETE => take(self.read(record, raw, true)),
+                Some(raw) if !raw.is_empty() && raw != DELETE => take(self.decoded(record, raw, true)),
                 _ => {}
             }
         }
