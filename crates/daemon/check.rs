@@ -12,7 +12,7 @@ use labwire_schema::{Source, has_errors, render};
 use crate::arguments::{CONFIG_DEFAULT, Check};
 use crate::driver;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::library::{library, read_source};
+use crate::library::{library, read_source, with_codes};
 
 pub(crate) fn check(arguments: &Check) -> Outcome {
     let path = arguments.file.clone().or_else(|| arguments.config.clone());
@@ -58,6 +58,10 @@ fn check_site(source: &Source) -> Outcome {
 fn load(source: &Source) -> Result<(SiteConfig, Library), Failure> {
     let directory = labwire_config::drivers_directory(source);
     let library = library(directory.as_deref().filter(|directory| directory.is_dir()))?;
+    let library = match labwire_config::codes_directory(source) {
+        Some(directory) => with_codes(library, &directory)?,
+        None => library,
+    };
     let names: BTreeSet<String> = library.ids().into_iter().map(str::to_owned).collect();
     let (site, problems) = labwire_config::load(source, &names);
     eprint!("{}", render(source, &problems));

@@ -24,6 +24,27 @@ pub(crate) fn library(directory: Option<&Path>) -> Result<Library, Failure> {
     }
 }
 
+/// A site's code tables laid over a library. What is wrong with them is printed.
+pub(crate) fn with_codes(library: Library, directory: &Path) -> Result<Library, Failure> {
+    let entries =
+        std::fs::read_dir(directory).map_err(|error| Failure::io("read", directory.display(), &error))?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| Failure::io("read", directory.display(), &error))?.path();
+        if path.extension().is_some_and(|extension| extension == "csv") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let files = paths.iter().map(|path| read_source(path)).collect::<Result<Vec<Source>, Failure>>()?;
+    let library = library.with_codes(files);
+    let reports = library.code_reports();
+    for report in &reports {
+        eprint!("{}", labwire_schema::render(&report.source, &report.problems));
+    }
+    if reports.is_empty() { Ok(library) } else { Err(Failure::told(Exit::Config)) }
+}
+
 fn collect(root: &Path, directory: &Path, files: &mut Vec<(String, Source)>) -> Result<(), Failure> {
     let entries =
         std::fs::read_dir(directory).map_err(|error| Failure::io("read", directory.display(), &error))?;
@@ -48,10 +69,7 @@ fn id_of(root: &Path, path: &Path) -> String {
 pub(crate) fn read_source(path: &Path) -> Result<Source, Failure> {
     let size = std::fs::metadata(path).map_err(|error| Failure::io("read", path.display(), &error))?.len();
     if size > PROFILE_BYTES_MAX {
-        return Err(Failure::new(
-            Exit::Data,
-            format!("{} is too large for a TOML file of ours", path.display()),
-        ));
+        return Err(Failure::new(Exit::Data, format!("{} is too large for a file of ours", path.display())));
     }
     let bytes = std::fs::read(path).map_err(|error| Failure::io("read", path.display(), &error))?;
     Ok(Source::decode(path.display().to_string(), &bytes))

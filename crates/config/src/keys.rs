@@ -129,6 +129,18 @@ static DRIVERS: Table = Table::new(
     .example("\"/etc/labwire/drivers\"")],
 );
 
+static CODES: Table = Table::new(
+    "codes",
+    "The laboratory's own codes and units for the tests of the driver profiles.",
+    &[Key::optional(
+        "directory",
+        Shape::Checked(&PATH),
+        "A directory with CSV files: a line a test, the first line names the columns `driver`, `test` and keys of a test such as `lis`, `loinc`, `unit`, `convert_to`. They win over the profiles.",
+    )
+    .default("none: the codes of the profiles")
+    .example("\"/etc/labwire/codes\"")],
+);
+
 static LIMITS: Table = Table::new(
     "limits",
     "How much of what. Reaching a limit is counted.",
@@ -452,6 +464,11 @@ pub static SITE: Table = Table::new(
         Key::optional("control", Shape::Table(&CONTROL), "Where commands ask the daemon."),
         Key::optional("capture", Shape::Table(&CAPTURE), "What is remembered of every connection."),
         Key::optional("drivers", Shape::Table(&DRIVERS), "The site's own driver profiles."),
+        Key::optional(
+            "codes",
+            Shape::Table(&CODES),
+            "The laboratory's own codes and units for the tests of the driver profiles.",
+        ),
         Key::optional("limits", Shape::Table(&LIMITS), "How much of what."),
         Key::required("connection", Shape::ListOf(&Shape::Table(&CONNECTION)), "The analyzers."),
     ],

@@ -76,3 +76,10 @@ pub fn drivers_directory(source: &Source) -> Option<PathBuf> {
     let (tree, _) = read(source, &SITE);
     tree.root.text("drivers.directory").map(PathBuf::from)
 }
+
+/// The directory of the site's code tables, which are laid over the driver profiles.
+#[must_use]
+pub fn codes_directory(source: &Source) -> Option<PathBuf> {
+    let (tree, _) = read(source, &SITE);
+    tree.root.text("codes.directory").map(PathBuf::from)
+}

@@ -3,6 +3,8 @@
 use labwire_message::Charset;
 use labwire_schema::{Mistake, suggest};
 
+use crate::ucum::amount::Fraction;
+
 pub(crate) fn regex(text: &str) -> Result<(), Mistake> {
     let Err(error) = regex::Regex::new(text) else { return Ok(()) };
     let said = error.to_string();
@@ -78,6 +80,16 @@ pub(crate) fn capture(text: &str) -> Result<(), Mistake> {
             .help("`labwire capture import` makes one from a dump or a log"));
     }
     Ok(())
+}
+
+/// A positive decimal number, as text: it is reckoned with exactly.
+pub(crate) fn decimal(text: &str) -> Result<(), Mistake> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_positive = text.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+    if digits && is_positive && Fraction::from_decimal(text).is_some() {
+        return Ok(());
+    }
+    Err(Mistake::new(format!("\"{text}\" is no decimal number above zero")).help("write it as \"180.156\""))
 }
 
 pub(crate) fn character(text: &str) -> Result<(), Mistake> {

@@ -419,7 +419,7 @@ static ATTACHMENT_TABLE: Table = Table::new(
     ],
 );
 
-static TEST_TABLE: Table = Table::new(
+pub(crate) static TEST_TABLE: Table = Table::new(
     "tests.NAME",
     "One test. The key is the analyzer's own code, as sent.",
     &[
@@ -443,6 +443,27 @@ static TEST_TABLE: Table = Table::new(
             "UCUM of the codes for units that the analyzer sends in the unit's place: { \"1\" = \"g/dL\", \"2\" = \"g/L\" }.",
         ),
         Key::optional("lis", Shape::Text, "The LIS's code."),
+        Key::optional(
+            "convert_to",
+            Shape::Text,
+            "UCUM unit in which the number is delivered besides. What was sent is always delivered too. Refused where the units do not measure the same.",
+        ),
+        Key::optional(
+            "molar_mass",
+            Shape::Checked(&DECIMAL),
+            "Grams of a mole, for a conversion between mass and amount of substance.",
+        ),
+        Key::optional(
+            "valence",
+            Shape::Integer { min: 1, max: 8 },
+            "Charges of the ion, for a conversion between amount of substance and equivalents.",
+        ),
+        Key::optional(
+            "convert_decimals",
+            Shape::Integer { min: 0, max: 12 },
+            "Decimals of the converted number.",
+        )
+        .default("as many significant digits as were sent, at least two"),
         Key::optional(
             "kind",
             Shape::OneOf(TEST_KINDS),
@@ -474,6 +495,7 @@ static CHECK_TABLE: Table = Table::new(
 );
 
 static CHARSET: Checked = Checked { noun: "a character set such as \"latin-1\"", check: checks::charset };
+static DECIMAL: Checked = Checked { noun: "a number such as \"180.156\"", check: checks::decimal };
 static ZONE: Checked = Checked { noun: "a time zone such as \"UTC\" or \"+02:00\"", check: checks::zone };
 static LOINC: Checked = Checked { noun: "a LOINC code such as \"6690-2\"", check: checks::loinc };
 static CAPTURE: Checked = Checked { noun: "the path of a `.cap` file", check: checks::capture };

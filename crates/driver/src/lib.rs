@@ -21,8 +21,10 @@ mod library;
 mod link;
 mod place;
 mod plan;
+mod site_codes;
 mod steps;
 mod text;
+mod ucum;
 mod units;
 mod version;
 
@@ -32,7 +34,7 @@ pub use document::{json_schema, overview_markdown, reference_markdown};
 pub use library::{Compiled, Identified, Library, Report};
 pub use link::{Dialect, LinkSettings};
 pub use place::Place;
-pub use plan::{Check, Context, Plan, Protocol, Test, TestKind};
+pub use plan::{Check, Context, Conversion, Plan, Protocol, Test, TestKind};
 
 /// What [`Report`] and [`Library::compile_source`] speak of.
 pub use labwire_schema::{Problem, Source};

@@ -9,6 +9,7 @@ use crate::compile;
 use crate::keys::PROFILE;
 use crate::link::Dialect;
 use crate::plan::{Plan, Protocol};
+use crate::site_codes::CodeTable;
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
@@ -52,6 +53,8 @@ pub struct Identified {
 #[derive(Clone, Debug, Default)]
 pub struct Library {
     layers: BTreeMap<String, Vec<Source>>,
+    /// Code tables of the site, laid over all layers of a profile.
+    codes: Vec<CodeTable>,
     /// Every profile that compiles, once somebody asks who sent a message.
     plans: OnceLock<Vec<Plan>>,
 }
@@ -81,6 +84,38 @@ impl Library {
         }
         self.plans = OnceLock::new();
         self
+    }
+
+    /// Lays a site's code tables (CSV) over the `[tests]` of the profiles that they name, a later
+    /// file over an earlier one.
+    #[must_use]
+    pub fn with_codes(mut self, files: Vec<Source>) -> Self {
+        self.codes.extend(files.into_iter().map(CodeTable::read));
+        self.plans = OnceLock::new();
+        self
+    }
+
+    /// What is wrong with the code tables themselves: columns, lines, drivers that there are not.
+    /// What a line says about a test is judged when its profile is compiled.
+    #[must_use]
+    pub fn code_reports(&self) -> Vec<Report> {
+        let mut reports = Vec::new();
+        for table in &self.codes {
+            let mut problems = table.problems.clone();
+            for (id, span, _) in table.drivers.iter().filter(|(id, ..)| !self.layers.contains_key(id)) {
+                let meant = suggest(id, self.layers.keys().map(String::as_str));
+                let help = match meant {
+                    Some(meant) => format!("did you mean \"{meant}\"?"),
+                    None => "`labwire driver list` shows the profiles".to_owned(),
+                };
+                problems
+                    .push(Problem::error(span.clone(), format!("there is no profile \"{id}\"")).help(help));
+            }
+            if !problems.is_empty() {
+                reports.push(Report { source: table.source.clone(), problems });
+            }
+        }
+        reports
     }
 
     /// All ids, sorted.
@@ -131,8 +166,16 @@ impl Library {
     fn compile_layers(&self, id: &str, layers: &[Source]) -> Compiled {
         let mut gathered = Gathered::default();
         let tree = self.gather(layers, &mut gathered, &mut vec![id.to_owned()]);
-        let Gathered { sources, mut problems, without_schema } = gathered;
-        let Some(tree) = tree else { return Compiled { plan: None, reports: Vec::new() } };
+        let Gathered { mut sources, mut problems, without_schema } = gathered;
+        let Some(mut tree) = tree else { return Compiled { plan: None, reports: Vec::new() } };
+        for table in &self.codes {
+            for (_, _, codes) in table.drivers.iter().filter(|(driver, ..)| driver == id) {
+                let (origin, span) = (tree.root.origin, tree.root.span.clone());
+                tree = tree.overlaid(codes.clone().with_origin(sources.len()));
+                (tree.root.origin, tree.root.span) = (origin, span);
+                sources.push(&table.source);
+            }
+        }
         // A file says its own format; where the one below says it, nothing is missing from the whole.
         if tree.root.get("schema").is_some() {
             problems.extend(without_schema.into_iter().map(|origin| {

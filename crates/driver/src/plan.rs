@@ -12,6 +12,8 @@ use crate::filter::{Condition, Filter, Rule};
 use crate::link::LinkSettings;
 use crate::place::Selector;
 use crate::text::TextRule;
+use crate::ucum::amount::Fraction;
+use crate::ucum::convert::Substance;
 
 /// How messages are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +80,8 @@ pub struct Test {
     pub decimals: Option<usize>,
     /// The LIS's code.
     pub lis: Option<String>,
+    /// In which unit its numbers are delivered besides.
+    pub conversion: Option<Conversion>,
     /// What its values are.
     pub kind: Option<TestKind>,
 }
@@ -93,6 +97,17 @@ pub enum TestKind {
     Coded,
     /// A dilution such as `1:128`.
     Titer,
+}
+
+/// A conversion that the profile or the site declares for a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversion {
+    /// The unit to convert to, in UCUM.
+    pub to: String,
+    pub(crate) substance: Substance,
+    pub(crate) decimals: Option<u32>,
+    /// Factors of the units that the profile knows for the test, so that decoding does not reckon them.
+    pub(crate) known: Vec<(String, Fraction)>,
 }
 
 /// What decoding needs to know beyond profile and message.

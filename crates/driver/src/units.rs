@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Spelling, UCUM; sorted by spelling. A micro sign in either code point is written `u` here.
-const SPELLINGS: &[(&str, &str)] = &[
+pub(crate) const SPELLINGS: &[(&str, &str)] = &[
     ("%", "%"),
     ("/100WBC", "/100{WBCs}"),
     ("/100{WBCs}", "/100{WBCs}"),

@@ -195,7 +195,7 @@ name = "Urea"
 layout = [{ fields = { kind = { at = 1, width = 2 }, id = { at = 3, width = 6 } }, groups = { at = 9, width = 11, fields = { test = { at = 1, width = 3 }, value = { at = 4, width = 6 }, marks = { at = 10, width = 2 } } } }]
 "#,
     ));
-    let decoded = decode(&plan, b"\x02D   S-77001  5.10H 002    .5           002 7.\x03");
+    let decoded = decode(&plan, b"\x02D   S-77001  5.10H 002    .5             002 7.\x03");
     let rows = brief(&decoded);
     assert_eq!(rows[..2], ["1 S-77 001 5.10 deliver", "2 S-77 002 .5 deliver"]);
     assert_eq!(code(&decoded.outcomes[2]), "unreadable", "{rows:?}");

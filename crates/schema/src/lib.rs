@@ -25,7 +25,7 @@ mod wording;
 pub use duration::{format_duration, parse_duration};
 pub use json::json_schema;
 pub use problem::{Problem, Related, Severity, has_errors};
-pub use read::{missing, read, read_overlay};
+pub use read::{check_table, missing, read, read_overlay};
 pub use reference::reference_markdown;
 pub use render::render;
 pub use source::{Position, Source};

@@ -30,6 +30,14 @@ pub fn read_overlay(source: &Source, table: &'static Table) -> (Tree, Vec<Proble
     (tree, reader.problems)
 }
 
+/// What is wrong with a table that was not read from TOML; `path` is where it stands in a document.
+#[must_use]
+pub fn check_table(source: &Source, node: &Node, table: &'static Table, path: &str) -> Vec<Problem> {
+    let mut reader = Reader { source, document: table, problems: Vec::new() };
+    reader.table(node, table, &Place { path: path.to_owned(), written: format!("`[{path}]`") });
+    reader.problems
+}
+
 /// The required keys that a document lacks, each with the origin of the table that lacks it. Says
 /// nothing about a document that is not whole: what seems to be missing may stand in a line that
 /// could not be read.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use labwire_schema::{Entry, Node};
 
 use crate::compile::Compiler;
-use crate::plan::{Test, TestKind};
+use crate::plan::{Conversion, Test, TestKind};
+use crate::ucum::amount::Fraction;
+use crate::ucum::convert::{ConvertError, Substance, factor};
 use crate::units::common_ucum;
 
 impl Compiler<'_> {
@@ -41,6 +43,7 @@ impl Compiler<'_> {
                     unit_codes.insert(key.trim().to_owned(), ucum);
                 }
             }
+            let conversion = self.conversion(node, unit.as_deref(), &unit_codes);
             let text = |key: &str| node.text(key).map(str::to_owned);
             let test = Test {
                 name: text("name").unwrap_or_default(),
@@ -48,6 +51,7 @@ impl Compiler<'_> {
                 unit,
                 units,
                 unit_codes,
+                conversion,
                 decimals: node.integer("decimals").and_then(|decimals| usize::try_from(decimals).ok()),
                 lis: text("lis"),
                 kind,
@@ -55,6 +59,42 @@ impl Compiler<'_> {
             tests.insert(key.clone(), test);
         }
         tests
+    }
+
+    /// `convert_to`: refused where the test's own unit is not the same amount of anything.
+    fn conversion(
+        &mut self,
+        test: &Node,
+        unit: Option<&str>,
+        unit_codes: &BTreeMap<String, String>,
+    ) -> Option<Conversion> {
+        let Some(node) = test.get("convert_to") else {
+            for key in ["molar_mass", "valence", "convert_decimals"] {
+                if let Some(node) = test.get(key) {
+                    let what = format!("`{key}` has no meaning without `convert_to`");
+                    self.error(node, what, "name the unit to convert to, or leave it out");
+                }
+            }
+            return None;
+        };
+        let to = self.ucum(node)?;
+        let number = |key: &str| test.integer(key).and_then(|number| u32::try_from(number).ok());
+        let substance = Substance {
+            molar_mass: test.text("molar_mass").and_then(Fraction::from_decimal),
+            valence: number("valence").and_then(|valence| Fraction::new(valence.into(), 1)),
+        };
+        let mut known = Vec::new();
+        for from in unit.into_iter().chain(unit_codes.values().map(String::as_str)) {
+            match factor(from, &to, substance) {
+                Ok(factor) => known.push((from.to_owned(), factor)),
+                Err(error) => {
+                    let what = format!("\"{from}\" cannot be converted to \"{to}\": {}", error.reason());
+                    self.error(node, what, remedy(error));
+                    return None;
+                }
+            }
+        }
+        Some(Conversion { to, substance, decimals: number("convert_decimals"), known })
     }
 
     /// Other codes for tests. A code that means two tests would file a value under the wrong one.
@@ -114,6 +154,17 @@ impl Compiler<'_> {
                 None
             }
             _ => Some(unit.to_owned()),
+        }
+    }
+}
+
+fn remedy(error: ConvertError) -> &'static str {
+    match error {
+        ConvertError::NoMolarMass => "add it: molar_mass = \"180.156\"",
+        ConvertError::NoValence => "add it: valence = 2",
+        ConvertError::Special => "leave `convert_to` out; the number as sent is delivered",
+        ConvertError::Unknown | ConvertError::NotCommensurable | ConvertError::Range => {
+            "write a UCUM unit of the same kind as the test's `unit`"
         }
     }
 }

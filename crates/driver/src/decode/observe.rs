@@ -14,6 +14,7 @@ use crate::decode::time::{Reading, read_time};
 use crate::decode::value::with_decimals;
 use crate::place::{Scope, Selector, Text};
 use crate::plan::{Context, MessageUse, Plan, Test, TestKind};
+use crate::ucum::convert::{ConvertError, convert, factor};
 use crate::units::{common_ucum, same_number};
 
 /// Where an observation stands in its message.
@@ -129,6 +130,7 @@ impl<'a> Reader<'a> {
         }
         self.value(test);
         self.unit(test);
+        self.convert(test);
         self.flags();
         self.status();
         self.observation.reference_range = self.text(places.range.as_ref());
@@ -280,6 +282,32 @@ impl<'a> Reader<'a> {
             self.hold(Hold::UnknownUnit, "the unit is neither the test's nor in the profile's [units]");
         } else if !accepted && own.zip(ucum).is_some_and(|(own, ucum)| !same_number(own, ucum)) {
             self.hold(Hold::UnitMismatch, "the unit is not the one that the profile gives for this test");
+        }
+    }
+
+    /// The number in the unit that the laboratory declared, beside the one that was sent.
+    fn convert(&mut self, test: Option<&Test>) {
+        let Some(conversion) = test.and_then(|test| test.conversion.as_ref()) else { return };
+        let Some(number) = self.observation.number.as_deref() else { return };
+        let converted = match self.observation.ucum.as_deref() {
+            None => Err("the observation has no unit that is known"),
+            Some(ucum) => conversion
+                .known
+                .iter()
+                .find(|(from, _)| from == ucum)
+                .map_or_else(|| factor(ucum, &conversion.to, conversion.substance), |(_, factor)| Ok(*factor))
+                .and_then(|factor| convert(number, factor, conversion.decimals))
+                .map_err(ConvertError::reason),
+        };
+        match converted {
+            Ok(number) => {
+                self.observation.converted_number = Some(number);
+                self.observation.converted_ucum = Some(conversion.to.clone());
+            }
+            Err(reason) => {
+                let unit = self.plan.rules.places.unit.as_ref();
+                self.tell("not-converted", unit, format!("the number is delivered as sent only: {reason}"));
+            }
         }
     }
 
