@@ -70,11 +70,19 @@ fn sent_offset(text: &str) -> Result<Offset, TimeError> {
     Offset::from_seconds(if bytes[0] == b'-' { -seconds } else { seconds }).map_err(|_| TimeError::Range)
 }
 
-fn offset_text(offset: Offset) -> String {
+/// Two digits of a number below 100.
+fn push_two(out: &mut String, number: u8) {
+    out.push(char::from(b'0' + number / 10 % 10));
+    out.push(char::from(b'0' + number % 10));
+}
+
+fn push_offset(out: &mut String, offset: Offset) {
     let seconds = offset.seconds();
-    let sign = if seconds < 0 { '-' } else { '+' };
-    let minutes = seconds.abs() / 60;
-    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    let minutes = seconds.unsigned_abs() / 60;
+    out.push(if seconds < 0 { '-' } else { '+' });
+    push_two(out, u8::try_from(minutes / 60).unwrap_or_default());
+    out.push(':');
+    push_two(out, u8::try_from(minutes % 60).unwrap_or_default());
 }
 
 impl PartialTime {
@@ -132,18 +140,20 @@ impl PartialTime {
         } else {
             (sent_offset(tail)?, ZoneRule::Sent)
         };
-        let mut out = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}");
-        if bytes.len() == 14 {
-            out.push_str(&format!(":{second:02}"));
-            if let Some(fraction) = fraction {
-                out.push('.');
-                out.push_str(fraction);
-            }
-        } else {
+        // The digits are a date and a time by now: they are put together again as RFC 3339 has them.
+        let mut out = String::with_capacity(text.len() + 16);
+        for (part, before) in
+            [(0..4, ""), (4..6, "-"), (6..8, "-"), (8..10, "T"), (10..12, ":"), (12..14, ":")]
+        {
+            out.push_str(before);
             // RFC 3339 has no shorter form; the text as sent stands beside it and tells.
-            out.push_str(":00");
+            out.push_str(digits.get(part).unwrap_or("00"));
         }
-        out.push_str(&offset_text(offset));
+        if let Some(fraction) = fraction {
+            out.push('.');
+            out.push_str(fraction);
+        }
+        push_offset(&mut out, offset);
         Ok(Self { text: out, rule: Some(rule) })
     }
 }
