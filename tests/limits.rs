@@ -197,3 +197,17 @@ fn a_flood_is_read_at_its_rate_and_its_neighbour_is_served() {
     assert!(received > 8192.0 && received <= most, "{received} bytes, at most {most}");
     reached(&site, "bytes-per-second");
 }
+
+#[test]
+fn a_flood_of_connects_and_noise_writes_under_ten_lines_a_minute() {
+    let (site, address) = site("connects_per_minute_max = 50\nerror_mode = \"resync\"");
+    let _daemon = site.start();
+    for _ in 0..200 {
+        // Turned away or reset while it writes: what counts is what is logged of it.
+        let _ = dial(address).write_all(b"?\x05\x02noise\x03FF\r\n\x04");
+    }
+    reached(&site, "log-lines");
+    let log = site.log();
+    let lines = log.lines().filter(|line| line.contains("connection=\"counter\"")).count();
+    assert!((1..10).contains(&lines), "{lines} lines:\n{log}");
+}

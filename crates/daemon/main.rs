@@ -10,6 +10,7 @@ mod demo;
 mod driver;
 mod exit;
 mod library;
+mod log_budget;
 mod replay;
 mod run;
 mod show;

@@ -14,11 +14,14 @@ use labwire_store::StoreError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::arguments::Run;
 use crate::check;
 use crate::control::Commands;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::log_budget::LogBudget;
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -47,8 +50,13 @@ fn start_log(format: &str) {
     let filter = EnvFilter::try_from_env("LABWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let budget = LogBudget::default();
     // A second subscriber in the process means that somebody else keeps the log.
-    let _ = if format == "json" { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
+    let _ = if format == "json" {
+        builder.json().flatten_event(true).finish().with(budget).try_init()
+    } else {
+        builder.finish().with(budget).try_init()
+    };
 }
 
 /// A panic in the daemon is told by its place alone: its words may quote what was being read.

@@ -105,6 +105,11 @@ pub struct Handle {
     started: Instant,
 }
 
+/// Counts a log line that a connection had no room for.
+pub fn log_line_suppressed() {
+    telemetry::limit_reached(telemetry::Limit::LogLines.name());
+}
+
 impl Engine {
     /// Opens the spool, binds the addresses, takes up what an earlier run left, and serves.
     /// `inherited` are listening sockets by connection name, as a service manager hands them over.

@@ -64,10 +64,11 @@ pub(crate) enum Limit {
     PersistDeadline,
     DrainTime,
     IncompleteMessages,
+    LogLines,
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::FrameBytes,
         Self::FrameEndless,
         Self::UnitBytes,
@@ -85,6 +86,7 @@ impl Limit {
         Self::PersistDeadline,
         Self::DrainTime,
         Self::IncompleteMessages,
+        Self::LogLines,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -106,6 +108,7 @@ impl Limit {
             Self::PersistDeadline => "persist-deadline",
             Self::DrainTime => "drain-time",
             Self::IncompleteMessages => "incomplete-messages",
+            Self::LogLines => "log-lines",
         }
     }
 
@@ -140,6 +143,7 @@ impl Limit {
             Self::DrainTime => {
                 "a message under way did not end within `drain_timeout` when the daemon stopped"
             }
+            Self::LogLines => "a connection had more to tell than nine lines a minute; the line was left out",
             Self::IncompleteMessages => {
                 "more than 16 incomplete messages of a connection wait for their repeat; the oldest is left to a person"
             }
