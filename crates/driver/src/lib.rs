@@ -35,6 +35,7 @@ pub use library::{Compiled, Identified, Library, Report};
 pub use link::{Dialect, LinkSettings};
 pub use place::Place;
 pub use plan::{Check, Context, Conversion, Plan, Protocol, Test, TestKind};
+pub use units::common_ucum;
 
 /// What [`Report`] and [`Library::compile_source`] speak of.
 pub use labwire_schema::{Problem, Source};

@@ -1,7 +1,7 @@
 //! All profiles: those in the binary, and those of a site laid over them key by key.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use labwire_schema::{Entry, Problem, Source, Tree, Value, has_errors, read_overlay, suggest};
 
@@ -56,7 +56,7 @@ pub struct Library {
     /// Code tables of the site, laid over all layers of a profile.
     codes: Vec<CodeTable>,
     /// Every profile that compiles, once somebody asks who sent a message.
-    plans: OnceLock<Vec<Plan>>,
+    plans: OnceLock<Vec<Arc<Plan>>>,
 }
 
 impl Library {
@@ -143,13 +143,18 @@ impl Library {
         self.compile_layers(id, core::slice::from_ref(source))
     }
 
+    /// Every profile that compiles, in the order of the ids. The first who asks waits for it.
+    pub fn plans(&self) -> &[Arc<Plan>] {
+        let compiled = |id: &String| self.compile(id)?.plan.map(Arc::new);
+        self.plans.get_or_init(|| self.layers.keys().filter_map(compiled).collect())
+    }
+
     /// The profiles that recognise a message, the one with the most signs first. A generic profile
     /// stands behind every other: it says how the message is built, not who sent it.
     #[must_use]
     pub fn identify(&self, bytes: &[u8]) -> Vec<Identified> {
-        let plans =
-            self.plans.get_or_init(|| self.layers.keys().filter_map(|id| self.compile(id)?.plan).collect());
-        let mut found: Vec<(bool, Identified)> = plans
+        let mut found: Vec<(bool, Identified)> = self
+            .plans()
             .iter()
             .filter_map(|plan| {
                 let why = plan.identifies(bytes)?;

@@ -161,6 +161,24 @@ impl Plan {
     pub fn test(&self, code: &str) -> Option<&Test> {
         self.tests.get(code).or_else(|| self.tests.get(self.also.get(code)?))
     }
+
+    /// Whether the profile says how quality control is told from patients.
+    #[must_use]
+    pub const fn reads_qc(&self) -> bool {
+        self.rules.qc.is_some()
+    }
+
+    /// Whether the profile knows a host query of the analyzer.
+    #[must_use]
+    pub const fn reads_queries(&self) -> bool {
+        self.rules.query.is_some()
+    }
+
+    /// Whether a message can be told from one of another analyzer.
+    #[must_use]
+    pub fn identifies_sender(&self) -> bool {
+        !self.rules.identify.is_empty()
+    }
 }
 
 /// The rules of a profile, places read and regular expressions compiled.

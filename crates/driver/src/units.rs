@@ -146,7 +146,8 @@ pub(crate) fn plain_micro(unit: &str) -> Cow<'_, str> {
 }
 
 /// UCUM for a common spelling. Case counts: `mg` and `Mg` are a factor of 10⁹ apart.
-pub(crate) fn common_ucum(unit: &str) -> Option<&'static str> {
+#[must_use]
+pub fn common_ucum(unit: &str) -> Option<&'static str> {
     let unit = plain_micro(unit);
     SPELLINGS.binary_search_by_key(&unit.as_ref(), |(spelling, _)| spelling).ok().map(|at| SPELLINGS[at].1)
 }
