@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use labwire_capture::{Body, Content, Entry, Format, Import, import};
+use labwire_capture::{Body, Entry, Format, Import, import};
 use labwire_driver::{Context, Dialect, Library, Plan, Protocol};
 use labwire_message::{Index, Syntax, hl7, lis02};
 use labwire_model::{DecodedMessage, Diagnostic, Disposition, MessageKind, OutcomeLine, Provenance};
@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 use crate::conversation::{Heard, hear};
 use crate::dump::{ended, unframe};
+use crate::identify::identify_body;
+use crate::texts::sent;
 
 /// What is to be decoded.
 #[derive(Clone, Copy, Debug)]
@@ -67,45 +69,6 @@ pub struct Decoded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Text of the first messages of a body, whatever carries it, for telling analyzers apart.
-fn texts(body: &Body) -> Vec<Vec<u8>> {
-    match body {
-        Body::Records(bytes) => vec![bytes.clone()],
-        Body::Wire(entries) => {
-            let mut stream = Vec::new();
-            for entry in entries {
-                if let Content::ToHost(bytes) = &entry.content {
-                    stream.extend_from_slice(bytes);
-                }
-            }
-            let blocks: Vec<Vec<u8>> = stream
-                .split(|byte| *byte == labwire_link::control::VT)
-                .skip(1)
-                .map(|block| {
-                    block.split(|byte| *byte == labwire_link::control::FS).next().unwrap_or_default().to_vec()
-                })
-                .collect();
-            if blocks.is_empty() {
-                let mut texts = unframe(&stream).texts;
-                texts.push(stream);
-                texts
-            } else {
-                blocks
-            }
-        }
-    }
-}
-
-/// Which profiles fit a file, the best first, with the reasons.
-#[must_use]
-pub fn identify(library: &Library, bytes: &[u8]) -> Vec<labwire_driver::Identified> {
-    identify_body(library, &import(bytes).body)
-}
-
-fn identify_body(library: &Library, body: &Body) -> Vec<labwire_driver::Identified> {
-    texts(body).iter().map(|text| library.identify(text)).find(|found| !found.is_empty()).unwrap_or_default()
-}
-
 /// Decodes a file.
 ///
 /// # Errors
@@ -148,12 +111,7 @@ pub fn decode_with(plan: &Arc<Plan>, why: Vec<String>, file: &File<'_>) -> Decod
         Body::Records(bytes) => decoded.read_text(plan, &context, bytes, 0),
         Body::Wire(entries) => {
             let is_conversation = matches!(format, Format::Capture | Format::Packets);
-            let mut stream = Vec::new();
-            for entry in entries {
-                if let Content::ToHost(bytes) = &entry.content {
-                    stream.extend_from_slice(bytes);
-                }
-            }
+            let stream = sent(&body);
             let mended =
                 if is_conversation || plan.link.dialect != Dialect::Bci { None } else { ended(&stream) };
             if let Some(stream) = mended {

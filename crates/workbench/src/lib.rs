@@ -1,4 +1,4 @@
-//! Over captures: decode, identify, check.
+//! Over captures: decode, identify, draft a profile, compare two, redact.
 //!
 //! A capture that holds both sides of a conversation goes through the same session as the wire. A
 //! dump or a bare message has no conversation in it; its frames are read with the wire's limits and
@@ -9,8 +9,19 @@
 mod check;
 mod conversation;
 mod decode;
+mod difference;
 mod dump;
+mod identify;
+mod infer;
+mod page;
+mod redact;
+mod texts;
 
 pub use check::{differences, expected_path};
 pub use conversation::{Heard, Host, Step, hear};
-pub use decode::{DecodeError, Decoded, File, FileMessage, decode, decode_with, identify};
+pub use decode::{DecodeError, Decoded, File, FileMessage, decode, decode_with};
+pub use difference::Difference;
+pub use identify::{Candidate, candidates, identify};
+pub use infer::{Draft, InferError, Sample, infer};
+pub use page::page;
+pub use redact::{Redacted, Redactor};
