@@ -58,10 +58,10 @@ pub(crate) enum Command {
     /// Be a living analyzer: results and QC in the dialect of a driver profile
     #[command(after_help = "Example:\n  labwire simulate generic/lis02 --to 127.0.0.1:5600 --messages 10")]
     Simulate(Simulate),
-    /// Driver profiles: list, show, check, test
+    /// Driver profiles: list, show, check, test, identify, new, diff, docs
     #[command(subcommand)]
     Driver(Driver),
-    /// Capture files: show, import
+    /// Capture files: show, import, redact
     #[command(subcommand)]
     Capture(Capture),
     /// Results in the spool
@@ -196,6 +196,75 @@ pub(crate) enum Driver {
     /// Run the `[[check]]`s of driver profiles; exit code 65 with a difference
     #[command(after_help = "Example:\n  labwire driver test --all --fixtures fixtures")]
     Test(DriverTest),
+    /// Say which profiles fit a capture, the best first, with the reasons
+    ///
+    /// A profile fits when its fingerprint matches, or when it reads at least half of the observations:
+    /// some analyzers do not say who they are. Exits with 65 when none fits.
+    #[command(after_help = "Example:\n  labwire driver identify unknown.cap")]
+    Identify(DriverIdentify),
+    /// Draft a profile from captures of an analyzer that has none
+    ///
+    /// Protocol, framing, delimiters, the places of specimen, test, value and unit, the test table and the
+    /// tolerances that the line needs are inferred; every guess carries a TODO. The draft compiles and
+    /// reads its captures. It goes to standard output, or with --out to a file that must not exist.
+    #[command(
+        after_help = "Example:\n  labwire driver new vendor/model --from first.cap second.cap --out vendor/model.toml"
+    )]
+    New(DriverNew),
+    /// Show which results would change if one profile took the place of another
+    #[command(
+        after_help = "Example:\n  labwire driver diff generic/lis02 mine/model.toml --captures first.cap second.cap"
+    )]
+    Diff(DriverDiff),
+    /// Print the page of a profile for people, as Markdown
+    #[command(after_help = "Example:\n  labwire driver docs generic/lis02")]
+    Docs(DriverShow),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriverIdentify {
+    /// Captures, dumps or messages
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) from: DriversFrom,
+    /// Print JSON, one object a candidate
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriverNew {
+    /// Id of the profile: `vendor/model`, small letters, digits and hyphens
+    #[arg(value_name = "DRIVER")]
+    pub(crate) driver: String,
+    /// What the analyzer sent: captures, dumps, terminal logs, packet captures or messages
+    #[arg(long, required = true, num_args = 1.., value_name = "CAPTURE")]
+    pub(crate) from: Vec<PathBuf>,
+    /// Where the profile goes; a file that exists is not overwritten
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriverDiff {
+    /// The profile in use: `vendor/model`, or a file
+    #[arg(value_name = "OLD")]
+    pub(crate) old: String,
+    /// The profile that is to take its place: `vendor/model`, or a file
+    #[arg(value_name = "NEW")]
+    pub(crate) new: String,
+    /// Captures to read with both
+    #[arg(long, required = true, num_args = 1.., value_name = "CAPTURE")]
+    pub(crate) captures: Vec<PathBuf>,
+    /// Zone of the analyzer's clock, for times that were sent without an offset
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) time_zone: String,
+    #[command(flatten)]
+    pub(crate) from: DriversFrom,
+    /// Print JSON, one object a change
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -252,6 +321,34 @@ pub(crate) enum Capture {
     /// Make a capture of a raw byte dump, a terminal log or a packet capture, on standard output
     #[command(after_help = "Example:\n  labwire capture import terminal.log > terminal.cap")]
     Import(CaptureImport),
+    /// Replace people in captures, so that they can be shown to others
+    ///
+    /// Names, dates of birth, ids of patients, specimens and orders, physicians, operators and comments get
+    /// stand-ins of the same length, the same for the same word in all files of one command; checksums are
+    /// made right again. Test codes, values, units, flags and times of measurement stay. Read the result
+    /// before you pass it on: text of a vendor's own may name people in places that no profile knows.
+    #[command(
+        after_help = "Examples:\n  labwire capture redact cbc.cap > cbc.shared.cap\n  labwire capture redact --directory shared first.cap second.cap"
+    )]
+    Redact(CaptureRedact),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaptureRedact {
+    /// Captures, dumps, logs or messages
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Where the files go under their own names; needed for more than one. None is overwritten
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// The driver profile, where the files do not tell
+    #[arg(long, value_name = "DRIVER")]
+    pub(crate) driver: Option<String>,
+    /// Leave comments (C and NTE records) as they are
+    #[arg(long)]
+    pub(crate) keep_comments: bool,
+    #[command(flatten)]
+    pub(crate) from: DriversFrom,
 }
 
 #[derive(Debug, Args)]

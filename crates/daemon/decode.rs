@@ -17,12 +17,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 pub(crate) fn decode(arguments: &Decode) -> Outcome {
     let library = library(arguments.from.drivers.as_deref())?;
-    let zone = TimeZone::get(&arguments.time_zone).map_err(|_| {
-        Failure::new(
-            Exit::Usage,
-            format!("there is no time zone `{}`; write one like Africa/Cairo", arguments.time_zone),
-        )
-    })?;
+    let zone = zone(&arguments.time_zone)?;
     let mut unread = false;
     for path in &arguments.files {
         let bytes = read(path)?;
@@ -49,6 +44,13 @@ pub(crate) fn decode(arguments: &Decode) -> Outcome {
         }
     }
     if unread { Err(Failure::told(Exit::Data)) } else { Ok(()) }
+}
+
+/// A time zone by its name.
+pub(crate) fn zone(name: &str) -> Result<TimeZone, Failure> {
+    TimeZone::get(name).map_err(|_| {
+        Failure::new(Exit::Usage, format!("there is no time zone `{name}`; write one like Africa/Cairo"))
+    })
 }
 
 /// Reads a file whole, or standard input for `-`.

@@ -15,6 +15,7 @@ use crate::arguments::{Driver, DriverCheck, DriverList, DriverShow, DriverTest};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::library::{library, plan, read_source};
 use crate::show::{Row, harmless, json_lines, table};
+use crate::workbench;
 
 pub(crate) fn driver(command: &Driver) -> Outcome {
     match command {
@@ -22,6 +23,10 @@ pub(crate) fn driver(command: &Driver) -> Outcome {
         Driver::Show(arguments) => show(arguments),
         Driver::Check(arguments) => check(arguments),
         Driver::Test(arguments) => test(arguments),
+        Driver::Identify(arguments) => workbench::identify(arguments),
+        Driver::New(arguments) => workbench::new(arguments),
+        Driver::Diff(arguments) => workbench::diff(arguments),
+        Driver::Docs(arguments) => workbench::docs(arguments),
     }
 }
 
@@ -124,7 +129,7 @@ pub(crate) fn check_file(path: &Path, source: &Source) -> Outcome {
 }
 
 /// `vendor/model` of a profile's path.
-fn id_of(path: &Path) -> String {
+pub(crate) fn id_of(path: &Path) -> String {
     let stem = path.with_extension("");
     let mut parts: Vec<_> =
         stem.iter().rev().take(2).map(|part| part.to_string_lossy().into_owned()).collect();

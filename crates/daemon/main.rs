@@ -16,6 +16,7 @@ mod run;
 mod show;
 mod simulate;
 mod state;
+mod workbench;
 
 use std::process::ExitCode;
 
