@@ -277,7 +277,7 @@ impl Lis01 {
                 self.incoming.place = Place::Tail;
                 return 0;
             }
-            ENQ | EOT => {
+            EOT => {
                 self.incoming.check.unreadable = true;
                 self.finish_frame(now);
                 return 0;
@@ -334,6 +334,13 @@ impl Lis01 {
             (_, LF) => {
                 self.tolerate_tail();
                 self.finish_frame(now);
+            }
+            // Nobody bids before the reply to a frame: this is a damaged CR, one bit away, and a reply to
+            // it would answer the next frame.
+            (_, ENQ) if tolerant => {
+                self.tolerate_tail();
+                self.finish_frame(now);
+                self.incoming.late_tail = true;
             }
             _ if tolerant => {
                 self.tolerate_tail();
