@@ -41,10 +41,6 @@ impl Books {
             texts.push(text);
             control_ids.extend((scenario.speech == Speech::Blocks).then_some(control_id));
         }
-        // A block ends its last segment by itself.
-        if scenario.speech == Speech::Blocks {
-            texts.iter_mut().for_each(|text| text.truncate(text.len() - 1));
-        }
         let count = texts.len();
         Self {
             texts,

@@ -28,7 +28,13 @@ impl Law {
 
 /// The place of the message that a stored text is; the first of those that are alike.
 fn place_of(books: &Books, raw: &[u8]) -> Option<usize> {
-    books.texts.iter().position(|text| text == raw)
+    books.texts.iter().position(|text| is_same(text, raw))
+}
+
+/// Whether they are the same text. What ends the last line belongs to the framing of some.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let line = |text: &'_ [u8]| text.strip_suffix(b"\r").unwrap_or(text).len();
+    one[..line(one)] == other[..line(other)]
 }
 
 fn nothing_is_stored_that_was_not_sent(books: &Books, store: &Store) -> Result<(), String> {
@@ -66,7 +72,7 @@ fn acknowledged_is_stored_once(books: &Books, store: &Store) -> Result<(), Strin
         let alike = || (number..books.texts.len()).filter(|other| books.texts[*other] == *text);
         let acknowledged = alike().filter(|other| books.acknowledged[*other]).count();
         let of = |state: fn(State) -> bool| {
-            store.rows.iter().filter(|row| state(row.state) && row.raw == *text).count()
+            store.rows.iter().filter(|row| state(row.state) && is_same(text, &row.raw)).count()
         };
         let filed = of(|state| state == State::Filed);
         let flagged = of(|state| state == State::PossibleRepeat);
