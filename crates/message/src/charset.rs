@@ -171,8 +171,12 @@ impl Charset {
     /// The text, and whether any byte could not be decoded; such bytes become U+FFFD.
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> (Cow<'_, str>, bool) {
-        if bytes.is_ascii() && self.keeps_ascii() {
-            return (String::from_utf8_lossy(bytes), false);
+        // The check for UTF-8 takes ASCII in strides, as the one for ASCII does.
+        if self.keeps_ascii()
+            && bytes.is_ascii()
+            && let Ok(text) = core::str::from_utf8(bytes)
+        {
+            return (Cow::Borrowed(text), false);
         }
         match (self, self.encoding()) {
             (Self::Ascii, _) => {

@@ -193,7 +193,7 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn field(&self, number: u16) -> Option<Field<'a>> {
         let index = usize::from(number.checked_sub(1)?);
-        let literal = self.is_header() && number <= 2;
+        let literal = number <= 2 && self.is_header();
         if self.syntax == Syntax::Hl7 && number == 1 && self.is_header() {
             let place = *self.separators.first()? as usize;
             return Some(self.cut(number, place, place + 1, literal));
@@ -254,7 +254,7 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn text(&self, path: &Path, charset: Charset) -> Option<Cow<'a, str>> {
         let raw = self.get(path)?;
-        if self.is_header() && path.field <= 2 {
+        if path.field <= 2 && self.is_header() {
             return Some(charset.decode(raw).0);
         }
         Some(self.decode(raw).text(charset).0)

@@ -43,8 +43,8 @@ impl<'v> Records<'v> {
     }
 
     pub(crate) fn forget(&mut self, names: &[&str]) {
-        self.slots.retain(|slot| !names.contains(&slot.name().as_str()));
-        self.several.retain(|record| !names.contains(&record.name().as_str()));
+        self.slots.retain(|slot| !names.iter().any(|name| slot.name() == *name));
+        self.several.retain(|record| !names.iter().any(|name| record.name() == *name));
     }
 
     pub(crate) fn forget_all(&mut self) {
@@ -117,7 +117,7 @@ impl Scope for Records<'_> {
         }
         let raw = record.get(&path).filter(|raw| *raw != DELETE)?;
         // H.2 and MSH-2 hold the delimiters themselves.
-        let literal = record.is_header() && path.field <= 2;
+        let literal = path.field <= 2 && record.is_header();
         match extent {
             Extent::Meaning => (!raw.is_empty()).then(|| self.decoded(record, raw, !literal)),
             _ => Some(self.decoded(record, raw, false)),
@@ -127,7 +127,7 @@ impl Scope for Records<'_> {
     fn each_repeat(&self, place: &Place, only: &[Term], take: &mut dyn FnMut(Text<'_>)) {
         let Place::Path(path) = place else { return };
         let Some(record) = self.record(path.record) else { return };
-        if path.repeat.is_some() || (record.is_header() && path.field <= 2) {
+        if path.repeat.is_some() || (path.field <= 2 && record.is_header()) {
             if let Some(text) = self.text(place) {
                 take(text);
             }
