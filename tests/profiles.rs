@@ -10,6 +10,8 @@ mod support;
 mod mutated;
 #[path = "profiles/simulated.rs"]
 mod simulated;
+#[path = "profiles/unseen.rs"]
+mod unseen;
 
 use std::fs;
 use std::path::Path;
