@@ -293,6 +293,7 @@ struct SlowHost {
 impl SlowHost {
     fn new(case: &Case) -> Self {
         let settings = Settings {
+            identity: labwire_session::Identity::Hold,
             plan: Arc::clone(&case.plan),
             strict: None,
             transport: ErrorMode::Close,

@@ -261,8 +261,9 @@ fn decode_as_text_has_a_row_for_each_observation_and_ends_with_the_sums() {
         }
         assert!(text.starts_with(&format!("{name}: ")), "{text}");
         let last = text.trim_end().lines().last().unwrap();
+        let plural = if summary["results"] == 1 { "" } else { "s" };
         let wanted = format!(
-            "{} results, {} held, {} ignored",
+            "{} result{plural}, {} held, {} ignored",
             summary["results"], summary["held"], summary["ignored"]
         );
         assert!(last.contains(&wanted), "{name}: {last}");
@@ -427,7 +428,7 @@ fn checks_beside_a_profile_of_ones_own_are_run_and_a_lost_place_is_an_error() {
     let path = case.to_str().unwrap();
     let made = good(&["decode", "--json", "--drivers", at, "--driver", "own/one", path]);
     fs::write(case.with_extension("expected.json"), made).unwrap();
-    assert!(good(&test).contains("1 checks passed"), "{}", good(&test));
+    assert!(good(&test).contains("1 check passed"), "{}", good(&test));
 
     let site = format!(
         "[site]\ntenant = \"here\"\ntime_zone = \"UTC\"\n[spool]\npath = \"{at}/spool.db\"\n[lis]\nurl = \"sqlite://{at}/lis.db\"\n\
@@ -436,7 +437,7 @@ fn checks_beside_a_profile_of_ones_own_are_run_and_a_lost_place_is_an_error() {
     let file = directory.path().join("site.conf");
     fs::write(&file, site).unwrap();
     let checked = good(&["check", "--config", file.to_str().unwrap()]);
-    assert!(checked.contains("1 checks passed"), "{checked}");
+    assert!(checked.contains("1 check passed"), "{checked}");
 
     let lost = labwire(&["driver", "test", "--all", "--fixtures", "/nowhere/fixtures"]);
     assert_exit(&lost, 74, "no directory of captures");
@@ -643,16 +644,26 @@ fn site_with_a_past() -> Site {
     site
 }
 
+/// What a spool without a daemon knows of a connection.
+const OF_THE_SPOOL: [&str; 8] = [
+    "type",
+    "connection",
+    "messages",
+    "observations",
+    "held_observations",
+    "incomplete",
+    "duplicates",
+    "last_message_at",
+];
+
 fn without_daemon_line(lines: Vec<Value>) -> Vec<Value> {
     lines
         .into_iter()
         .filter(|line| line["type"] != "daemon")
         .map(|mut line| {
             // What only a running daemon knows.
-            for key in ["open", "driver", "plaintext"] {
-                if line["type"] == "connection" {
-                    line.as_object_mut().unwrap().remove(key);
-                }
+            if line["type"] == "connection" {
+                line.as_object_mut().unwrap().retain(|key, _| OF_THE_SPOOL.contains(&key.as_str()));
             }
             line
         })
@@ -785,6 +796,8 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         vec!["driver", "list"],
         vec!["driver", "show", "generic/lis02"],
         vec!["driver", "check"],
+        vec!["driver", "check", "--json"],
+        vec!["check", "--json", "config/minimal.toml"],
         vec!["driver", "test", "--all"],
         vec!["driver", "test", "--all", "--json"],
         vec!["check", "config/minimal.toml"],
@@ -804,7 +817,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         let output =
             Command::new(BINARY).args(&command).stdin(Stdio::null()).stdout(writer).output().unwrap();
         assert_eq!(stderr(&output), "", "{command:?}");
-        assert!(output.status.code().is_some_and(|code| code != 101), "{command:?}: {}", output.status);
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
     }
 }
 

@@ -126,6 +126,7 @@ impl Host {
         self.sessions += 1;
         let mut session = Session::new(Settings {
             plan: Arc::clone(&self.plan),
+            identity: labwire_session::Identity::Hold,
             strict: None,
             transport: ErrorMode::Close,
             zone: TimeZone::UTC,

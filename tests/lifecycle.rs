@@ -161,24 +161,6 @@ fn a_spool_of_a_newer_program_is_refused_untouched() {
     assert!(std::fs::read(site.spool()).unwrap() == before, "the spool is as it was");
 }
 
-#[test]
-fn sighup_does_not_end_the_daemon_and_says_what_it_does_not_do() {
-    let (site, addresses) = site_with(&["bench"]);
-    let mut daemon = site.start();
-    let mut analyzer = Sender::connect(addresses[0]);
-    let message = records("HANGUP", "5.10");
-    analyzer.frames(&message[..2]);
-    daemon.signal("HUP");
-    eventually("the log to tell of the signal", || site.log().contains("restart").then_some(()));
-    for record in &message[2..] {
-        assert_eq!(analyzer.frame(record), ACK, "{record}");
-    }
-    analyzer.end();
-    site.await_lis_rows(1);
-    assert!(daemon.is_ready() && !daemon.has_ended());
-    assert_eq!(daemon.stop(), Some(0));
-}
-
 /// A process of ours that ends with the test.
 struct Process(Child);
 
@@ -231,7 +213,7 @@ fn heard(manager: &UnixDatagram) -> String {
 }
 
 #[test]
-fn the_service_manager_hears_ready_watchdog_and_stopping_in_their_time() {
+fn the_service_manager_hears_ready_watchdog_reloading_and_stopping_in_their_time() {
     let (site, addresses) = site_with(&["bench"]);
     let manager = UnixDatagram::bind(site.path("notify")).unwrap();
     manager.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -252,6 +234,12 @@ fn the_service_manager_hears_ready_watchdog_and_stopping_in_their_time() {
         let word = heard(&manager);
         assert!(word.lines().any(|line| line == "WATCHDOG=1"), "{word}");
     }
+    daemon.signal("HUP");
+    let reloading = eventually("RELOADING=1", || {
+        Some(heard(&manager)).filter(|word| word.lines().any(|line| line == "RELOADING=1"))
+    });
+    assert!(reloading.lines().any(|line| line.starts_with("MONOTONIC_USEC=")), "{reloading}");
+    eventually("READY=1", || heard(&manager).lines().any(|line| line == "READY=1").then_some(()));
     daemon.signal("TERM");
     eventually("STOPPING=1", || heard(&manager).lines().any(|line| line == "STOPPING=1").then_some(()));
     assert_eq!(daemon.stop(), Some(0));

@@ -81,6 +81,64 @@ pub(crate) enum Command {
     /// What the daemon is doing: connections, backlog, quarantine, readiness
     #[command(after_help = "Example:\n  labwire status --config labwire.toml")]
     Status(State),
+    /// The analyzers' lines: list, pause, resume, restart
+    #[command(subcommand)]
+    Connection(Connection),
+    /// Put the changed configuration into force without a restart
+    ///
+    /// The daemon checks the site file that it was started with, the driver profiles that it names and
+    /// their `[[check]]`s. If anything is wrong it says every problem and changes nothing; exit code 78.
+    /// A connection that is as it was keeps its sockets and sessions. One whose profile or settings
+    /// changed ends the message under way by the old ones and goes on with the new ones on the same
+    /// transport; one that is reached in another way, or speaks another dialect, is closed when nothing
+    /// is under way. What cannot change (spool, tenant, LIS, `[admin]`, `[control]`, `[capture]`) is
+    /// named: restart needed. SIGHUP does the same and tells the log.
+    #[command(after_help = "Example:\n  labwire reload --config labwire.toml")]
+    Reload(State),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connection {
+    /// Show the lines: state, other end, profile, last byte and message, faults, tolerances used
+    ///
+    /// States are listening, connected, connecting, backing-off, paused and closed. Counts of faults and
+    /// tolerances begin with the daemon. With a name, the line is shown in full.
+    #[command(after_help = "Example:\n  labwire connection list --config labwire.toml")]
+    List(ConnectionList),
+    /// Let no session begin on a line until it is resumed
+    ///
+    /// A message under way may end. LIS01 bids are then answered NAK, which an analyzer understands as
+    /// \"later\"; where the dialect cannot say so the transport is closed, and who dials in is closed at
+    /// once. A pause outlives a reload, not a restart of the daemon.
+    #[command(after_help = "Example:\n  labwire connection pause hematology-1 --config labwire.toml")]
+    Pause(ConnectionName),
+    /// Let sessions begin again on a line that was paused
+    #[command(after_help = "Example:\n  labwire connection resume hematology-1 --config labwire.toml")]
+    Resume(ConnectionName),
+    /// Close a line's transports when nothing is under way, and open them anew
+    ///
+    /// A message under way may end, for `limits.drain_timeout` at most. A listening address stays bound:
+    /// the analyzer dials in again.
+    #[command(after_help = "Example:\n  labwire connection restart hematology-1 --config labwire.toml")]
+    Restart(ConnectionName),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionList {
+    /// Only this connection, in full
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionName {
+    /// The connection, as the site file names it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) state: State,
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +169,9 @@ pub(crate) struct Check {
     /// The site configuration
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Print JSON, one object a line: problems, connections or the profile, a summary
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -153,6 +214,9 @@ pub(crate) struct Replay {
     /// Longest wait for the host to answer, in seconds
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) reply_seconds: u32,
+    /// Print what was played as JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -193,7 +257,7 @@ pub(crate) enum Driver {
     /// Check driver profiles: files, or all that are known
     #[command(after_help = "Example:\n  labwire driver check drivers/generic/lis02.toml")]
     Check(DriverCheck),
-    /// Run the `[[check]]`s of driver profiles; exit code 65 with a difference
+    /// Run the `[[check]]`s of driver profiles; exit code 65 with a difference, 69 where a capture is missing
     #[command(after_help = "Example:\n  labwire driver test --all --fixtures fixtures")]
     Test(DriverTest),
     /// Say which profiles fit a capture, the best first, with the reasons
@@ -293,6 +357,9 @@ pub(crate) struct DriverCheck {
     /// Profiles to check; without any, all built-in ones
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Print JSON, one object a line: problems, then a line for each profile
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,28 +1,79 @@
 //! The commands that reach state: answered by the daemon over its control socket, or from the spool
 //! itself when no daemon runs.
 
+use std::sync::Arc;
+
 use labwire_admin::Limit;
 use labwire_admin::control::{Handler, Lines, Peer, Refusal, Request};
 use labwire_engine::{Handle, reports};
 use labwire_store::{Reader, StoreError};
 use serde_json::{Value, json};
 
+use crate::reload::{self, Reloader};
+
 /// Most lines of one answer; a list beyond it is asked for in parts.
 const LIMIT_MAX: u64 = 100_000;
 
 /// Answers commands of the control socket.
-pub(crate) struct Commands(pub(crate) Handle);
+pub(crate) struct Commands {
+    engine: Handle,
+    /// None where there is no file that could be read again.
+    reloader: Option<Arc<Reloader>>,
+}
+
+impl Commands {
+    pub(crate) fn new(engine: Handle, reloader: Option<Arc<Reloader>>) -> Self {
+        Self { engine, reloader }
+    }
+
+    /// Blocks.
+    fn answer(&self, request: &Request) -> Result<Vec<Value>, Refusal> {
+        match request.command.as_str() {
+            "status" => self.engine.status().map_err(|error| refusal(&error)),
+            "reload" => {
+                let Some(reloader) = &self.reloader else { return Err(Refusal::unknown_command("reload")) };
+                reload::answer(reloader.reload())
+                    .ok_or_else(|| Refusal::new("busy", "another reload is under way"))
+            }
+            "connection list" => {
+                let name = text(request, "connection")?;
+                let lines = self.engine.status().map_err(|error| refusal(&error))?;
+                let of = |line: &Value| {
+                    line["type"] == "connection"
+                        && name.as_ref().is_none_or(|name| line["connection"] == **name)
+                };
+                Ok(lines.into_iter().filter(of).collect())
+            }
+            "connection pause" => self.order(request, |name| self.engine.pause(name, true)),
+            "connection resume" => self.order(request, |name| self.engine.pause(name, false)),
+            "connection restart" => self.order(request, |name| self.engine.restart(name)),
+            _ => {
+                let reader = self.engine.reader().map_err(|error| refusal(&error))?;
+                answer(&reader, request)
+            }
+        }
+    }
+
+    fn order(&self, request: &Request, carry_out: impl FnOnce(&str) -> bool) -> Result<Vec<Value>, Refusal> {
+        let name =
+            text(request, "connection")?.ok_or_else(|| Refusal::bad_request("`connection` must name one"))?;
+        if carry_out(&name) {
+            return Ok(Vec::new());
+        }
+        let names = self.engine.connections();
+        let meant = labwire_schema::suggest(&name, names.iter().map(String::as_str));
+        let help = meant.map_or_else(
+            || "`labwire connection list` shows them all".to_owned(),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        Err(Refusal::new("not-found", format!("there is no connection of this name; {help}")))
+    }
+}
 
 impl Handler for Commands {
     async fn handle(&self, request: Request, _: Peer, lines: Lines) -> Result<(), Refusal> {
-        let handle = self.0.clone();
-        let answered = tokio::task::spawn_blocking(move || {
-            if request.command == "status" {
-                return handle.status().map_err(|error| refusal(&error));
-            }
-            let reader = handle.reader().map_err(|error| refusal(&error))?;
-            answer(&reader, &request)
-        });
+        let commands = Self { engine: self.engine.clone(), reloader: self.reloader.clone() };
+        let answered = tokio::task::spawn_blocking(move || commands.answer(&request));
         let found = answered.await.map_err(|_| Refusal::new("internal", "the command failed"))??;
         for line in found {
             lines.send(line).await?;
@@ -31,7 +82,7 @@ impl Handler for Commands {
     }
 
     fn limit_reached(&self, limit: Limit) {
-        self.0.limit_reached(limit.name());
+        self.engine.limit_reached(limit.name());
     }
 }
 

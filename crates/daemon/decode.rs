@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::arguments::Decode;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::library::library;
-use crate::show::{Row, cell, flags, harmless, json_lines, table};
+use crate::show::{Row, cell, count, flags, harmless, json_lines, table};
 
 /// Largest file that is decoded, in bytes: the limit keeps a mistaken argument from filling memory.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -126,18 +126,21 @@ fn text(out: &mut impl Write, decoded: &Decoded, lines: &[Value]) -> io::Result<
                 };
                 writeln!(out, "{} ({place}): {}", cell(line, "code"), cell(line, "reason"))?;
             }
-            Some("summary") => writeln!(
-                out,
-                "{} messages ({} incomplete): {} results, {} held, {} ignored, {} queries, {} attachments, {} diagnostics\n",
-                line["messages"],
-                line["incomplete"],
-                line["results"],
-                line["held"],
-                line["ignored"],
-                line["queries"],
-                line["attachments"],
-                line["diagnostics"]
-            )?,
+            Some("summary") => {
+                let of = |key: &str, what| count(line[key].as_u64().unwrap_or_default(), what);
+                writeln!(
+                    out,
+                    "{} ({} incomplete): {}, {} held, {} ignored, {}, {}, {}\n",
+                    of("messages", "message"),
+                    line["incomplete"],
+                    of("results", "result"),
+                    line["held"],
+                    line["ignored"],
+                    of("queries", "query"),
+                    of("attachments", "attachment"),
+                    of("diagnostics", "diagnostic"),
+                )?;
+            }
             _ => {}
         }
     }

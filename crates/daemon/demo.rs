@@ -191,7 +191,7 @@ async fn play(arguments: &Demo) -> Outcome {
     };
     tokio::select! {
         () = time_is_up => {}
-        () = signals.end() => {}
+        () = signals.end(|| {}) => {}
     }
 
     let _ = stop.send(true);

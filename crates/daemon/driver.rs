@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use labwire_driver::{Library, Plan};
-use labwire_schema::{Source, has_errors, render};
+use labwire_schema::Source;
 use labwire_workbench::{File, decode_with, differences, expected_path};
 use serde_json::{Value, json};
 
 use crate::arguments::{Driver, DriverCheck, DriverList, DriverShow, DriverTest};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::findings::Findings;
 use crate::library::{library, plan, read_source};
-use crate::show::{Row, harmless, json_lines, table};
+use crate::show::{Row, count, harmless, json_lines, table};
 use crate::workbench;
 
 pub(crate) fn driver(command: &Driver) -> Outcome {
@@ -113,19 +114,49 @@ fn show(arguments: &DriverShow) -> Outcome {
 }
 
 /// Checks a profile file and runs those of its `[[check]]`s whose captures are there.
-pub(crate) fn check_file(path: &Path, source: &Source) -> Outcome {
-    let compiled = Library::embedded().compile_source(&id_of(path), source);
-    let mut wrong = false;
-    for report in &compiled.reports {
-        eprint!("{}", render(&report.source, &report.problems));
-        wrong |= has_errors(&report.problems);
-    }
-    let Some(plan) = compiled.plan.filter(|_| !wrong) else { return Err(Failure::told(Exit::Config)) };
+pub(crate) fn check_file(path: &Path, source: &Source, as_json: bool) -> Outcome {
+    let mut findings = Findings::default();
+    let plan = compile_file(path, source, &mut findings);
     let beside = path.parent().unwrap_or_else(|| Path::new("."));
-    let ran = run_checks_in(&Arc::new(plan), &[Path::new("fixtures"), beside])?;
+    let ran = match &plan {
+        Some(plan) => run_checks_in(plan, &[Path::new("fixtures"), beside])?,
+        None => Ran::default(),
+    };
+    for difference in &ran.differences {
+        findings.sentence(difference.clone());
+    }
+    let good = plan.is_some() && ran.failed == 0;
     let mut out = io::stdout().lock();
-    writeln!(out, "{} is good: {ran}", path.display())?;
-    if ran.failed > 0 { Err(Failure::told(Exit::Config)) } else { Ok(()) }
+    if as_json {
+        let mut lines = findings.lines();
+        lines.push(file_line(path, plan.as_deref(), good, &ran));
+        json_lines(&mut out, &lines)?;
+    } else {
+        eprint!("{}", findings.text());
+        if good {
+            writeln!(out, "{} is good: {ran}", path.display())?;
+        }
+    }
+    if good { Ok(()) } else { Err(Failure::told(Exit::Config)) }
+}
+
+/// A profile that stands for itself; nothing where it has errors.
+fn compile_file(path: &Path, source: &Source, findings: &mut Findings) -> Option<Arc<Plan>> {
+    let compiled = Library::embedded().compile_source(&id_of(path), source);
+    let wrong = compiled.has_errors();
+    compiled.reports.into_iter().for_each(|report| findings.file(report.source, report.problems));
+    compiled.plan.filter(|_| !wrong).map(Arc::new)
+}
+
+fn file_line(path: &Path, plan: Option<&Plan>, good: bool, ran: &Ran) -> Value {
+    json!({
+        "type": "driver",
+        "file": path.display().to_string(),
+        "driver": id_of(path),
+        "driver_version": plan.map(|plan| &plan.version),
+        "good": good,
+        "checks": { "passed": ran.passed, "failed": ran.failed, "absent": ran.absent },
+    })
 }
 
 /// `vendor/model` of a profile's path.
@@ -138,36 +169,55 @@ pub(crate) fn id_of(path: &Path) -> String {
 }
 
 fn check(arguments: &DriverCheck) -> Outcome {
-    let mut wrong = false;
+    let mut findings = Findings::default();
+    let mut lines = Vec::new();
+    let library = Library::embedded();
     if arguments.files.is_empty() {
-        let library = Library::embedded();
         for id in library.ids() {
-            wrong |= plan(&library, id).is_err();
+            let Some(compiled) = library.compile(id) else { continue };
+            let plan = compiled.plan;
+            compiled.reports.into_iter().for_each(|report| findings.file(report.source, report.problems));
+            let file = PathBuf::from(format!("drivers/{id}.toml"));
+            lines.push(file_line(&file, plan.as_ref(), plan.is_some(), &Ran::default()));
         }
-        writeln!(io::stdout().lock(), "{} built-in driver profiles", library.ids().len())?;
     }
     for path in &arguments.files {
         let source = read_source(path)?;
-        let compiled = Library::embedded().compile_source(&id_of(path), &source);
-        for report in &compiled.reports {
-            eprint!("{}", render(&report.source, &report.problems));
-            wrong |= has_errors(&report.problems);
+        let plan = compile_file(path, &source, &mut findings);
+        lines.push(file_line(path, plan.as_deref(), plan.is_some(), &Ran::default()));
+    }
+    let good = lines.iter().all(|line| line["good"] == true);
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        json_lines(&mut out, &findings.lines())?;
+        for line in &mut lines {
+            // `driver test` runs them.
+            line["checks"] = Value::Null;
+        }
+        json_lines(&mut out, &lines)?;
+    } else {
+        eprint!("{}", findings.text());
+        if arguments.files.is_empty() {
+            writeln!(out, "{}", count(lines.len(), "built-in driver profile"))?;
         }
     }
-    if wrong { Err(Failure::told(Exit::Config)) } else { Ok(()) }
+    if good { Ok(()) } else { Err(Failure::told(Exit::Config)) }
 }
 
 /// What became of a profile's checks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ran {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
+    /// Their captures are not there.
     pub(crate) absent: usize,
+    /// A sentence each, of those that failed.
+    pub(crate) differences: Vec<String>,
 }
 
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} checks passed", self.passed)?;
+        write!(f, "{} passed", count(self.passed, "check"))?;
         if self.failed > 0 {
             write!(f, ", {} FAILED", self.failed)?;
         }
@@ -199,9 +249,8 @@ fn run_checks_in(plan: &Arc<Plan>, places: &[&Path]) -> Result<Ran, Failure> {
             Some(told) if told.is_empty() => ran.passed += 1,
             Some(told) => {
                 ran.failed += 1;
-                for difference in told {
-                    eprintln!("{} {}: {difference}", plan.id, check.capture);
-                }
+                let of = |difference| format!("{} {}: {difference}", plan.id, check.capture);
+                ran.differences.extend(told.into_iter().map(of));
             }
         }
     }
@@ -258,7 +307,7 @@ fn test(arguments: &DriverTest) -> Outcome {
         );
         return Err(Failure::new(Exit::Io, told));
     }
-    let mut failed = false;
+    let (mut failed, mut absent) = (false, 0);
     let mut out = io::stdout().lock();
     for id in ids {
         let plan = Arc::new(plan(&library, &id)?);
@@ -269,6 +318,7 @@ fn test(arguments: &DriverTest) -> Outcome {
                     core::iter::once(arguments.fixtures.as_path()).chain(beside.as_deref()).collect();
                 let told = run_one(&plan, &check.capture, &places)?;
                 failed |= told.as_ref().is_some_and(|told| !told.is_empty());
+                absent += usize::from(told.is_none());
                 let line = json!({
                     "type": "check", "driver": plan.id, "capture": check.capture,
                     "ran": told.is_some(), "differences": told.unwrap_or_default(),
@@ -278,8 +328,22 @@ fn test(arguments: &DriverTest) -> Outcome {
         } else {
             let ran = run_checks(&plan, &arguments.fixtures, own)?;
             failed |= ran.failed > 0;
+            absent += ran.absent;
+            for difference in &ran.differences {
+                eprintln!("labwire: {difference}");
+            }
             writeln!(out, "{}: {ran}", plan.id)?;
         }
     }
-    if failed { Err(Failure::told(Exit::Data)) } else { Ok(()) }
+    if failed {
+        return Err(Failure::told(Exit::Data));
+    }
+    if absent > 0 {
+        let told = format!(
+            "{} not found: what was not run is not proven; --fixtures names the directory",
+            count(absent, "capture")
+        );
+        return Err(Failure::new(Exit::Unavailable, told));
+    }
+    Ok(())
 }

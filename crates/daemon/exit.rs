@@ -6,6 +6,8 @@ use std::process::ExitCode;
 /// Why a command did not do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
+    /// Nothing is amiss.
+    Done = 0,
     /// The words of the command line are off.
     Usage = 64,
     /// Input could not be read, a check failed, sums do not balance.
@@ -60,11 +62,10 @@ impl Failure {
 }
 
 impl From<std::io::Error> for Failure {
-    /// Writing to standard output failed. About a reader that has seen enough (`| head`) nothing is said;
-    /// the exit code tells that not everything was written.
+    /// Writing to standard output failed. A reader that has seen enough (`| head`) is no failure.
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
-            return Self::told(Exit::Io);
+            return Self::told(Exit::Done);
         }
         Self::new(Exit::Io, format!("failed to write the output: {error}"))
     }

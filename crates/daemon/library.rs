@@ -6,6 +6,7 @@ use labwire_driver::{Library, Plan};
 use labwire_schema::Source;
 
 use crate::exit::{Exit, Failure};
+use crate::findings::Findings;
 
 /// Largest driver profile that is read, in bytes.
 const PROFILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -24,8 +25,12 @@ pub(crate) fn library(directory: Option<&Path>) -> Result<Library, Failure> {
     }
 }
 
-/// A site's code tables laid over a library. What is wrong with them is printed.
-pub(crate) fn with_codes(library: Library, directory: &Path) -> Result<Library, Failure> {
+/// A site's code tables laid over a library; nothing where a finding keeps them from being used.
+pub(crate) fn with_codes(
+    library: Library,
+    directory: &Path,
+    findings: &mut Findings,
+) -> Result<Option<Library>, Failure> {
     let entries =
         std::fs::read_dir(directory).map_err(|error| Failure::io("read", directory.display(), &error))?;
     let mut paths = Vec::new();
@@ -39,10 +44,9 @@ pub(crate) fn with_codes(library: Library, directory: &Path) -> Result<Library, 
     let files = paths.iter().map(|path| read_source(path)).collect::<Result<Vec<Source>, Failure>>()?;
     let library = library.with_codes(files);
     let reports = library.code_reports();
-    for report in &reports {
-        eprint!("{}", labwire_schema::render(&report.source, &report.problems));
-    }
-    if reports.is_empty() { Ok(library) } else { Err(Failure::told(Exit::Config)) }
+    let good = reports.is_empty();
+    reports.into_iter().for_each(|report| findings.file(report.source, report.problems));
+    Ok(good.then_some(library))
 }
 
 fn collect(root: &Path, directory: &Path, files: &mut Vec<(String, Source)>) -> Result<(), Failure> {

@@ -4,13 +4,16 @@ mod analyzer;
 mod arguments;
 mod capture;
 mod check;
+mod connection;
 mod control;
 mod decode;
 mod demo;
 mod driver;
 mod exit;
+mod findings;
 mod library;
 mod log_budget;
+mod reload;
 mod replay;
 mod run;
 mod show;
@@ -61,5 +64,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Quarantine(quarantine) => state::quarantine(&quarantine),
         Command::Ledger(ledger) => state::ledger(&ledger),
         Command::Status(state) => state::status(&state),
+        Command::Connection(connection) => connection::connection(&connection),
+        Command::Reload(state) => reload::reload(&state),
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use labwire_capture::{Action, Body, Replay as Steps, import};
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -12,6 +13,7 @@ use crate::arguments::Replay;
 use crate::decode::read;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::run::runtime;
+use crate::show::count;
 
 /// The end of an MLLP block.
 const BLOCK_END: &[u8] = b"\x1c\r";
@@ -87,10 +89,17 @@ pub(crate) fn replay(arguments: &Replay) -> Outcome {
             }
         }
         let mut out = io::stdout().lock();
-        writeln!(
-            out,
-            "replayed {sent} bytes, {received} bytes of replies, {surprises} replies unlike the capture's"
-        )?;
+        if arguments.json {
+            let line = json!({
+                "type": "replay", "file": arguments.file.display().to_string(), "to": arguments.to,
+                "sent_bytes": sent, "received_bytes": received, "different_replies": surprises,
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            let (sent, received) = (count(sent, "byte"), count(received, "byte"));
+            let surprises = count(surprises, "reply");
+            writeln!(out, "replayed {sent}, {received} of replies, {surprises} unlike the capture's")?;
+        }
         if surprises > 0 { Err(Failure::told(Exit::Data)) } else { Ok(()) }
     })
 }

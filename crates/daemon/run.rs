@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::check;
 use crate::control::Commands;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::log_budget::LogBudget;
+use crate::reload::Reloader;
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -35,7 +37,7 @@ pub(crate) fn run(arguments: &Run) -> Outcome {
     std::panic::set_hook(Box::new(|panic| tell_panic(panic.location())));
     let (site, settings) = check::load_site(&arguments.config)?;
     let inherited = inherited_listeners();
-    runtime()?.block_on(serve(&site, settings, inherited))
+    runtime()?.block_on(serve(&arguments.config, &site, settings, inherited))
 }
 
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -80,7 +82,11 @@ fn inherited_listeners() -> HashMap<String, TcpListener> {
 }
 
 pub(crate) fn start_failure(error: &StartError) -> Failure {
-    let exit = match error {
+    Failure::new(start_exit(error), error.to_string())
+}
+
+fn start_exit(error: &StartError) -> Exit {
+    match error {
         StartError::Spool(StoreError::InUse { .. }) => Exit::Busy,
         StartError::Spool(StoreError::NewerFormat { .. } | StoreError::OtherTenant { .. }) => Exit::Config,
         StartError::Spool(_) => Exit::Io,
@@ -90,9 +96,9 @@ pub(crate) fn start_failure(error: &StartError) -> Failure {
         // Certificates and keys that do not fit.
         StartError::Bind { error, .. } if error.kind() == std::io::ErrorKind::InvalidInput => Exit::Config,
         StartError::Bind { .. } => Exit::Unavailable,
+        StartError::Connections(errors) => errors.first().map_or(Exit::Software, start_exit),
         StartError::Thread(_) | StartError::Metrics => Exit::Software,
-    };
-    Failure::new(exit, error.to_string())
+    }
 }
 
 pub(crate) struct Pages(pub(crate) Handle);
@@ -115,7 +121,12 @@ impl AdminSource for Pages {
     }
 }
 
-async fn serve(site: &SiteConfig, settings: Settings, inherited: HashMap<String, TcpListener>) -> Outcome {
+async fn serve(
+    config: &Path,
+    site: &SiteConfig,
+    settings: Settings,
+    inherited: HashMap<String, TcpListener>,
+) -> Outcome {
     let signals = Signals::listen()?;
     // The control socket tells best that a daemon of this configuration runs already.
     let control = bind_control(site)?;
@@ -132,7 +143,8 @@ async fn serve(site: &SiteConfig, settings: Settings, inherited: HashMap<String,
         HttpLimits::default(),
         until_stopped(stopped.clone()),
     ));
-    let commands = Arc::new(Commands(engine.handle()));
+    let reloader = Arc::new(Reloader::new(config.to_owned(), site, engine.handle()));
+    let commands = Arc::new(Commands::new(engine.handle(), Some(Arc::clone(&reloader))));
     let control = tokio::spawn(control.serve(commands, until_stopped(stopped.clone())));
     let watchdog = tokio::spawn(feed_watchdog(engine.handle()));
     tracing::info!(event = "ready", version = VERSION, admin = %site.admin.listen, connections = site.connections.len());
@@ -140,7 +152,7 @@ async fn serve(site: &SiteConfig, settings: Settings, inherited: HashMap<String,
 
     let handle = engine.handle();
     let is_broken = tokio::select! {
-        () = signals.end() => false,
+        () = signals.end(|| drop(tokio::spawn(Arc::clone(&reloader).on_hangup()))) => false,
         () = handle.broken() => true,
     };
     tracing::info!(event = "stopping");
@@ -196,16 +208,13 @@ impl Signals {
         })
     }
 
-    /// Until SIGTERM or SIGINT. SIGHUP, which would end a process that does not listen, changes nothing.
-    pub(crate) async fn end(mut self) {
+    /// Until SIGTERM or SIGINT; `hang_up` is called for each SIGHUP before it.
+    pub(crate) async fn end(mut self, hang_up: impl Fn()) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                Some(()) = self.hangup.recv() => tracing::warn!(
-                    event = "not_reloaded",
-                    "the configuration is read at the start alone: restart to change it"
-                ),
+                Some(()) = self.hangup.recv() => hang_up(),
             }
         }
     }

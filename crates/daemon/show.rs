@@ -36,6 +36,17 @@ pub(crate) fn table(out: &mut impl Write, heading: &[&str], rows: &[Row]) -> io:
     Ok(())
 }
 
+/// A number of things in words: `1 message`, `2 messages`.
+pub(crate) fn count(number: impl TryInto<u64>, what: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let plural = match (number, what.strip_suffix('y')) {
+        (1, _) => what.to_owned(),
+        (_, Some(stem)) => format!("{stem}ies"),
+        (_, None) => format!("{what}s"),
+    };
+    format!("{number} {plural}")
+}
+
 /// A value of a JSON line as a person reads it: what an analyzer sent is made harmless for the
 /// terminal, absent is a dash.
 pub(crate) fn cell(line: &Value, key: &str) -> String {
@@ -81,6 +92,13 @@ pub(crate) fn flags(line: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_a_thing_is_not_many() {
+        assert_eq!(count(1_u64, "message"), "1 message");
+        assert_eq!(count(0_u64, "query"), "0 queries");
+        assert_eq!(count(2_usize, "message"), "2 messages");
+    }
 
     #[test]
     fn columns_align_and_escapes_are_shown_not_sent() {

@@ -26,6 +26,14 @@ fn ask(state: &State, request: &Request) -> Result<Vec<Value>, Failure> {
     }
 }
 
+/// Asks the running daemon what only it can know or do.
+pub(crate) fn ask_daemon(state: &State, request: &Request) -> Result<Vec<Value>, Failure> {
+    let site = check::load_site_alone(&state.config)?;
+    let mut client =
+        Client::connect(&site.control.socket, SILENCE_MAX).map_err(|error| client_failure(&error))?;
+    client.collect(request).map_err(|error| client_failure(&error))
+}
+
 fn ask_spool(site: &SiteConfig, request: &Request) -> Result<Vec<Value>, Failure> {
     let reader = Spool::open_read(&site.spool.path).map_err(|error| {
         let exit = match error {
@@ -57,7 +65,8 @@ fn client_failure(error: &ClientError) -> Failure {
     }
 }
 
-fn with(request: Request, name: &str, value: Option<impl Into<Value>>) -> Request {
+/// The request with an argument that may be absent.
+pub(crate) fn with(request: Request, name: &str, value: Option<impl Into<Value>>) -> Request {
     match value {
         Some(value) => request.with(name, value),
         None => request,
@@ -257,6 +266,7 @@ pub(crate) fn status(state: &State) -> Outcome {
     let keys = [
         "connection",
         "driver",
+        "state",
         "open",
         "messages",
         "observations",
@@ -269,13 +279,19 @@ pub(crate) fn status(state: &State) -> Outcome {
         .filter(|line| line["type"] == "connection")
         .map(|line| {
             let mut row: Row = keys.iter().map(|key| cell(line, key)).collect();
-            row.push(if line["plaintext"] == true { "PLAINTEXT".to_owned() } else { String::new() });
+            let notes = [
+                (line["plaintext"] == true, "PLAINTEXT"),
+                (line["wrong_analyzer"].as_u64().is_some_and(|count| count > 0), "WRONG ANALYZER"),
+            ];
+            let notes: Vec<&str> = notes.iter().filter_map(|(said, note)| said.then_some(*note)).collect();
+            row.push(notes.join(", "));
             row
         })
         .collect();
     let heading = [
         "CONNECTION",
         "DRIVER",
+        "STATE",
         "OPEN",
         "MESSAGES",
         "OBSERVATIONS",

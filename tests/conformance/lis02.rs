@@ -345,6 +345,7 @@ fn a_second_connection_of_the_same_analyzer_is_served() {
 fn deadlines(transport: labwire_link::ErrorMode) -> Vec<Duration> {
     use labwire_session::{Effect, Input, Now, Session, Settings};
     let mut session = Session::new(Settings {
+        identity: labwire_session::Identity::Hold,
         plan: Arc::new(plan("lis02", &[])),
         strict: Some(true),
         transport,

@@ -50,6 +50,7 @@ pub(crate) fn run(
     let serial = part.steps.iter().any(|step| step.verb == "serial");
     let mut bench = Bench {
         session: Session::new(Settings {
+            identity: labwire_session::Identity::Hold,
             plan: Arc::new(plan),
             strict: strict.then_some(true),
             transport: if serial { ErrorMode::Resync } else { ErrorMode::Close },

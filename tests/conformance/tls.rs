@@ -99,6 +99,7 @@ fn run(work: impl Future<Output = ()>) {
 async fn converse(analyzer: &mut Connection, host: &mut Connection) {
     let plan = profiles::plan(&crate::table().profiles, "hl7", &[]);
     let mut session = Session::new(Settings {
+        identity: labwire_session::Identity::Hold,
         plan: Arc::new(plan),
         strict: None,
         transport: ErrorMode::Close,

@@ -71,6 +71,12 @@ impl Site {
             .push_str(&format!("\n[[connection]]\nname = \"{name}\"\ndriver = \"{driver}\"\n{endpoint}\n"));
     }
 
+    /// Forgets connections and further lines, to be written anew.
+    pub(crate) fn clear(&mut self) {
+        self.connections.clear();
+        self.extra.clear();
+    }
+
     /// Further lines of the configuration, before the connections.
     pub(crate) fn extra(&mut self, lines: &str) {
         self.extra.push_str(lines);

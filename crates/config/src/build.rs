@@ -11,9 +11,9 @@ use crate::judge::sqlite_path;
 use crate::keys::{self, SITE};
 use crate::site::{
     AdminConfig, CallersConfig, CaptureConfig, ConnectionConfig, ControlConfig, DataBits, EndpointConfig,
-    ErrorMode, FlowControl, KeySource, LimitsConfig, LisConfig, LivenessConfig, Parity, PeerLimits,
-    SerialConfig, SiteConfig, SpoolConfig, StopBits, TlsClientsConfig, TlsConnectConfig, TlsIdentityConfig,
-    TlsListenConfig, TlsVersion, WhenFull,
+    ErrorMode, FlowControl, IdentifyConfig, KeySource, LimitsConfig, LisConfig, LivenessConfig, Parity,
+    PeerLimits, SerialConfig, SiteConfig, SpoolConfig, StopBits, TlsClientsConfig, TlsConnectConfig,
+    TlsIdentityConfig, TlsListenConfig, TlsVersion, WhenFull,
 };
 
 /// The configuration; nothing only if the tree has a mistake that no check reports.
@@ -67,6 +67,7 @@ fn connection(node: &Node, site_zone: &TimeZone, limits: &LimitsConfig) -> Optio
         driver: node.text("driver")?.to_owned(),
         endpoint: endpoint(node, limits)?,
         time_zone,
+        identify: identify(node),
         strict: node.bool("strict"),
         error_mode: node.text("error_mode").map(|mode| match mode {
             "close" => ErrorMode::Close,
@@ -83,6 +84,19 @@ fn connection(node: &Node, site_zone: &TimeZone, limits: &LimitsConfig) -> Optio
             idle_timeout: node.duration("idle_timeout"),
         },
     })
+}
+
+fn identify(node: &Node) -> IdentifyConfig {
+    if let Some(table) = node.table("identify") {
+        let signs = table.entries().iter();
+        let signs = signs.filter_map(|entry| Some((entry.key.clone(), entry.node.as_text()?.to_owned())));
+        return IdentifyConfig::Signs(signs.collect());
+    }
+    match node.text("identify") {
+        Some("note") => IdentifyConfig::Note,
+        Some("off") => IdentifyConfig::Off,
+        _ => IdentifyConfig::Hold,
+    }
 }
 
 fn endpoint(node: &Node, limits: &LimitsConfig) -> Option<EndpointConfig> {

@@ -26,6 +26,15 @@ static SUBJECT: Checked =
     Checked { noun: "a DNS name or an IP address as it stands in the certificate", check: judge::subject };
 static DRIVER: Checked =
     Checked { noun: "the id of a driver profile: \"vendor/model\"", check: judge::driver };
+static SIGN: Checked = Checked {
+    noun: "a field of the header such as \"H.5.1\" or \"MSH-3\"",
+    check: labwire_driver::check_header_path,
+};
+static PATTERN: Checked = Checked { noun: "a regular expression", check: labwire_driver::check_pattern };
+static IDENTIFY: Shape = Shape::Either(&[
+    Shape::OneOf(&["hold", "note", "off"]),
+    Shape::MapOf { key: Some(&SIGN), value: &Shape::Checked(&PATTERN) },
+]);
 
 /// Where HTTP is served unless the file says otherwise.
 pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:8080";
@@ -418,6 +427,13 @@ static CONNECTION: Table = Table::new(
             "The zone of the analyzer's clock, where it is another than the site's.",
         )
         .default("`site.time_zone`"),
+        Key::optional(
+            "identify",
+            IDENTIFY,
+            "What is done about a message whose header says that another analyzer than the profile's sent it: `\"hold\"` stores and acknowledges it and holds everything in it with the code `wrong-analyzer`, `\"note\"` files it and counts it, `\"off\"` does not look. A table of header fields and regular expressions takes the place of the profile's `[identify]` and holds: for an analyzer that the site has given another name, or, with its serial number, for two of the same model. A field that is absent or empty tells nothing.",
+        )
+        .default("\"hold\", where the profile has `[identify]`")
+        .example("{ \"H.5.1\" = '^CHEM-2$' }"),
         Key::optional(
             "strict",
             Shape::Bool,

@@ -23,9 +23,9 @@ pub use network::Network;
 pub use page::{json_schema, reference_markdown};
 pub use site::{
     AdminConfig, CallersConfig, CaptureConfig, ConnectionConfig, ControlConfig, DataBits, EndpointConfig,
-    ErrorMode, FlowControl, KeySource, LimitsConfig, LisConfig, LivenessConfig, Parity, PeerLimits,
-    SerialConfig, SiteConfig, SpoolConfig, StopBits, TlsClientsConfig, TlsConnectConfig, TlsIdentityConfig,
-    TlsListenConfig, TlsVersion, WhenFull,
+    ErrorMode, FlowControl, IdentifyConfig, KeySource, LimitsConfig, LisConfig, LivenessConfig, Parity,
+    PeerLimits, SerialConfig, SiteConfig, SpoolConfig, StopBits, TlsClientsConfig, TlsConnectConfig,
+    TlsIdentityConfig, TlsListenConfig, TlsVersion, WhenFull,
 };
 
 use labwire_schema::{Problem, Source, has_errors, read};

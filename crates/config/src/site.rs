@@ -109,6 +109,8 @@ pub struct ConnectionConfig {
     pub endpoint: EndpointConfig,
     /// The time zone of the analyzer's clock.
     pub time_zone: TimeZone,
+    /// What is done about a message that another analyzer seems to have sent.
+    pub identify: IdentifyConfig,
     /// Whether the standard is followed to the letter; the profile says where the site does not.
     pub strict: Option<bool>,
     /// What is done about bytes that no protocol explains; the profile, then the transport says
@@ -245,6 +247,20 @@ pub struct TlsConnectConfig {
     pub minimum: TlsVersion,
     /// How long a handshake may take.
     pub handshake_timeout: Duration,
+}
+
+/// `identify`: what is done about a message that another analyzer seems to have sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum IdentifyConfig {
+    /// It is held, by the signs of the profile.
+    #[default]
+    Hold,
+    /// It is filed and counted.
+    Note,
+    /// Nobody looks.
+    Off,
+    /// It is held, by these signs: field of the header, regular expression.
+    Signs(Vec<(String, String)>),
 }
 
 /// How an analyzer is reached.

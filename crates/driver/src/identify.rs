@@ -1,8 +1,10 @@
 //! Who is speaking: a profile's fingerprint against a message.
 
-use labwire_message::Index;
+use labwire_message::{Index, Path};
+use labwire_schema::Mistake;
+use regex::Regex;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Protocol};
 
 /// As much of a text message as a fingerprint may look at.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -41,4 +43,101 @@ impl Plan {
             })
             .collect()
     }
+
+    /// Where the message says that another analyzer sent it: a sentence for each place, without
+    /// anything that was sent.
+    ///
+    /// Only the header tells who speaks (`H`, `MSH`; of a text all of it). A field that is absent or
+    /// empty tells nothing: several analyzers leave the sender out, and the connection stands for it.
+    /// A profile whose analyzer never names itself says so with `^$`, and a name contradicts it.
+    #[must_use]
+    pub fn contradictions(&self, bytes: &[u8]) -> Vec<String> {
+        let signs = &self.rules.identify;
+        let charset = self.rules.charset.unwrap_or_default();
+        let Some(syntax) = self.protocol.syntax() else {
+            let text = crate::decode::text::payload(bytes);
+            let text = charset.decode(&text[..text.len().min(TEXT_BYTES_MAX)]).0;
+            return signs
+                .iter()
+                .filter(|(_, pattern)| !text.trim().is_empty() && !pattern.is_match(&text))
+                .map(|(_, pattern)| format!("the text does not match '{pattern}'"))
+                .collect();
+        };
+        if signs.is_empty() {
+            return Vec::new();
+        }
+        let mut index = Index::new();
+        let view = index.scan(syntax, bytes);
+        signs
+            .iter()
+            .filter_map(|(path, pattern)| {
+                let path = path.as_ref().filter(|path| is_header(path))?;
+                let header = view.records().find(|record| record.name() == path.record)?;
+                let text = header.text(path, charset).filter(|text| !text.trim().is_empty())?;
+                (!pattern.is_match(&text)).then(|| format!("{path} does not match '{pattern}'"))
+            })
+            .collect()
+    }
+
+    /// The same profile for an analyzer that names itself in another way: these signs, field path and
+    /// regular expression, take the place of `[identify]`.
+    ///
+    /// # Errors
+    /// A sentence about the first sign that this profile's messages cannot show.
+    pub fn identified_by(mut self, signs: &[(String, String)]) -> Result<Self, String> {
+        self.rules.identify = signs
+            .iter()
+            .map(|(at, pattern)| {
+                let path = header_path(at).map_err(|mistake| mistake.message)?;
+                let fits = match (&path, self.protocol) {
+                    (None, protocol) => protocol == Protocol::Text,
+                    (Some(path), Protocol::Lis02) => path.record == "H",
+                    (Some(path), Protocol::Hl7 | Protocol::Law) => path.record == "MSH",
+                    (Some(_), Protocol::Text) => false,
+                };
+                if !fits {
+                    let protocol = self.protocol.as_str();
+                    return Err(format!("`{at}` is not in the messages of `{}` ({protocol})", self.id));
+                }
+                Ok((path, Regex::new(pattern).map_err(|error| error.to_string())?))
+            })
+            .collect::<Result<_, String>>()?;
+        Ok(self)
+    }
+}
+
+fn is_header(path: &Path) -> bool {
+    path.record == "H" || path.record == "MSH"
+}
+
+/// A place that tells who speaks; `None` for a whole text.
+fn header_path(text: &str) -> Result<Option<Path>, Mistake> {
+    if text == "text" {
+        return Ok(None);
+    }
+    let help = "write a field of the header such as \"H.5.1\" or \"MSH-3\", or `text`";
+    match text.parse::<Path>() {
+        Ok(path) if is_header(&path) => Ok(Some(path)),
+        Ok(_) => {
+            Err(Mistake::new(format!("`{text}` is not in the header, and only it tells who speaks"))
+                .help(help))
+        }
+        Err(_) => Err(Mistake::new(format!("`{text}` is not a field")).help(help)),
+    }
+}
+
+/// Judges a place that tells who speaks, as a site file names it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_header_path(text: &str) -> Result<(), Mistake> {
+    header_path(text).map(|_| ())
+}
+
+/// Judges a regular expression.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_pattern(text: &str) -> Result<(), Mistake> {
+    crate::checks::regex(text)
 }

@@ -118,6 +118,13 @@ impl LinkSettings {
             _ => false,
         }
     }
+
+    /// Whether a sender asks for the line before every session, so that a host can say "not yet"
+    /// without refusing a message.
+    #[must_use]
+    pub const fn has_bids(&self) -> bool {
+        matches!(self.dialect, Dialect::Lis01)
+    }
 }
 
 impl Plan {

@@ -5,6 +5,8 @@
 
 mod certificates;
 mod conversation;
+mod observed;
+mod orders;
 mod pace;
 
 use core::ops::Range;
@@ -19,16 +21,20 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use labwire_driver::Plan;
 use labwire_link::ErrorMode;
-use labwire_session::{Now, RecoveredFrame, Session};
+use labwire_session::{Identity, Now, RecoveredFrame, Session};
 use labwire_store::{CloseIncomplete, OpenTransmission, SpoolHandle, Stamp};
 use labwire_transport::{
     Arrival, Backoff, BackoffSettings, Endpoint, Handshake, Listener, Opener, Recorder, Side,
+    TcpListenSettings,
 };
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::certificates::CertificateState;
 use self::conversation::supervise;
+pub(crate) use self::observed::{Fact, Observed};
+pub(crate) use self::orders::Orders;
 pub use self::pace::PeerLimits;
 use crate::delivery::Nudge;
 use crate::telemetry;
@@ -49,6 +55,11 @@ pub struct ConnectionSettings {
     pub name: String,
     /// The compiled driver profile.
     pub plan: Arc<Plan>,
+    /// What is done about a message that another analyzer seems to have sent.
+    pub identity: Identity,
+    /// Field of the header and regular expression, in the place of the profile's signs of its
+    /// analyzer; none where the profile's hold.
+    pub signs: Vec<(String, String)>,
     /// Overrides the profile's `strict`.
     pub strict: Option<bool>,
     /// Zone of the analyzer's clock.
@@ -63,6 +74,42 @@ pub struct ConnectionSettings {
     pub capture_bytes_max: Option<usize>,
     /// How much one peer may take.
     pub peer_limits: PeerLimits,
+    /// How long a message that never completed waits for its sender before it goes to quarantine.
+    pub incomplete_hold: Duration,
+}
+
+impl ConnectionSettings {
+    /// Whether a connection that runs under the other settings runs under these.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        // Taken apart, so that a setting that is added is compared as well.
+        let Self {
+            name,
+            plan,
+            identity,
+            signs,
+            strict,
+            zone,
+            plaintext,
+            on_serial,
+            endpoint,
+            capture_bytes_max,
+            peer_limits,
+            incomplete_hold,
+        } = self;
+        *name == other.name
+            && (&plan.id, &plan.version, &plan.link)
+                == (&other.plan.id, &other.plan.version, &other.plan.link)
+            && *identity == other.identity
+            && *signs == other.signs
+            && *strict == other.strict
+            && *zone == other.zone
+            && *plaintext == other.plaintext
+            && *on_serial == other.on_serial
+            && *endpoint == other.endpoint
+            && *capture_bytes_max == other.capture_bytes_max
+            && *peer_limits == other.peer_limits
+            && *incomplete_hold == other.incomplete_hold
+    }
 }
 
 /// Limits that all connections share.
@@ -111,8 +158,9 @@ impl Left {
 
 /// What outlives the single transport of a connection.
 pub(crate) struct Shared {
-    pub(crate) settings: ConnectionSettings,
-    limits: Limits,
+    pub(crate) name: String,
+    pub(crate) orders: watch::Sender<Orders>,
+    pub(crate) observed: Observed,
     spool: SpoolHandle,
     sinks: Vec<String>,
     nudge: Nudge,
@@ -137,9 +185,19 @@ impl Shared {
         next_transmission: u64,
     ) -> Self {
         let recorder = settings.capture_bytes_max.map(|bytes_max| Recorder::new(Side::Host, bytes_max));
-        Self {
-            settings,
+        let name = settings.name.clone();
+        let orders = Orders {
+            settings: Arc::new(settings),
             limits,
+            paused: false,
+            epoch: 0,
+            restarts: 0,
+            stop: false,
+        };
+        Self {
+            name,
+            orders: watch::Sender::new(orders),
+            observed: Observed::new(),
             spool,
             sinks,
             nudge,
@@ -206,6 +264,38 @@ impl Shared {
         remembered.serial
     }
 
+    /// What the connection is configured to be at this moment.
+    pub(crate) fn settings(&self) -> Arc<ConnectionSettings> {
+        Arc::clone(&self.orders.borrow().settings)
+    }
+
+    /// Whether a message came from another analyzer than the profile's.
+    fn tell_sender(&self, is_foreign: bool) {
+        let was_foreign = self.observed.sender(is_foreign);
+        if is_foreign {
+            telemetry::wrong_analyzer(&self.name, !was_foreign);
+        } else if was_foreign {
+            telemetry::analyzer_recognised(&self.name);
+        }
+    }
+
+    /// Adds what is known of the connection at this moment to a line about it.
+    pub(crate) fn describe(&self, line: &mut Value) {
+        let orders = self.orders.borrow().clone();
+        let ConnectionSettings { plan, plaintext, .. } = &*orders.settings;
+        line["open"] = self.open.load(Ordering::Relaxed).into();
+        line["driver"] = plan.id.clone().into();
+        line["driver_version"] = plan.version.clone().into();
+        line["plaintext"] = (*plaintext).into();
+        line["paused"] = orders.paused.into();
+        self.certificate.describe(line);
+        self.observed.describe(line, orders.paused);
+    }
+
+    fn limits(&self) -> Limits {
+        self.orders.borrow().limits
+    }
+
     fn now(&self) -> Now {
         Now { monotonic: self.origin.elapsed(), wall: Timestamp::now() }
     }
@@ -217,15 +307,16 @@ impl Shared {
     }
 
     /// A session in the neutral state.
-    fn session(&self, transmissions: &Range<u64>) -> Session {
+    fn session(&self, settings: &ConnectionSettings, transmissions: &Range<u64>) -> Session {
         let mut session = Session::new(labwire_session::Settings {
-            plan: Arc::clone(&self.settings.plan),
-            strict: self.settings.strict,
-            transport: if self.settings.on_serial { ErrorMode::Resync } else { ErrorMode::Close },
-            zone: self.settings.zone.clone(),
+            plan: Arc::clone(&settings.plan),
+            identity: settings.identity,
+            strict: settings.strict,
+            transport: if settings.on_serial { ErrorMode::Resync } else { ErrorMode::Close },
+            zone: settings.zone.clone(),
             first_transmission: transmissions.start,
             control_id_prefix: format!("{:X}-", transmissions.start / TRANSMISSIONS_PER_SESSION),
-            message_bytes_max: self.limits.message_bytes_max,
+            message_bytes_max: self.limits().message_bytes_max,
         });
         match self.sequence.load(Ordering::Relaxed) {
             0 => {}
@@ -235,20 +326,20 @@ impl Shared {
     }
 
     /// Keeps what was received of a message that broke off.
-    fn close_incomplete(&self, incomplete: labwire_session::Incomplete) {
+    fn close_incomplete(&self, settings: &ConnectionSettings, incomplete: labwire_session::Incomplete) {
         let labwire_session::Incomplete { transmission, raw, decoded } = incomplete;
         let observations = decoded.outcomes.len();
         let close = CloseIncomplete {
-            connection: self.settings.name.clone(),
+            connection: self.name.clone(),
             transmission,
             raw: raw.clone(),
             decoded,
-            driver: self.settings.plan.id.clone(),
-            driver_version: self.settings.plan.version.clone(),
+            driver: settings.plan.id.clone(),
+            driver_version: settings.plan.version.clone(),
             sinks: self.sinks.clone(),
             at: Stamp::now(),
         };
-        let (connection, left) = (self.settings.name.clone(), self.left.clone());
+        let (connection, left) = (self.name.clone(), self.left.clone());
         self.spool.close_incomplete(close, move |reply| {
             if let Err(error) = reply {
                 // The frames stay in the spool until they are taken up.
@@ -258,7 +349,7 @@ impl Shared {
         });
         // The spool has been told first: whoever hears of it here comes later there.
         if self.remember(transmission, raw, true) {
-            telemetry::message_incomplete(&self.settings.name, observations);
+            telemetry::message_incomplete(&self.name, observations);
         }
     }
 
@@ -274,8 +365,14 @@ impl Shared {
                 bytes: frame.bytes,
             })
             .collect();
-        let incomplete = self.session(&(0..0)).recover(open.transmission, &frames);
-        self.close_incomplete(incomplete);
+        let settings = self.settings();
+        let incomplete = self.session(&settings, &(0..0)).recover(open.transmission, &frames);
+        self.close_incomplete(&settings, incomplete);
+    }
+
+    /// Whether receptions wait to be taken up.
+    pub(crate) fn has_left(&self) -> bool {
+        !self.left.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Takes up what could not be closed when it ended, or was under way when a conversation met a
@@ -288,8 +385,7 @@ impl Shared {
         // What was on its way to the spool has arrived when this has.
         let taken = self.spool.wait(|spool, reply| spool.probe(reply)).and_then(|()| {
             self.spool.reader()?.each_open_transmission(|open| {
-                if open.connection == self.settings.name
-                    && left.iter().any(|range| range.contains(&open.transmission))
+                if open.connection == self.name && left.iter().any(|range| range.contains(&open.transmission))
                 {
                     self.take_up(open);
                 }
@@ -301,38 +397,40 @@ impl Shared {
     }
 }
 
-/// Runs a connection until the daemon stops.
-pub(crate) async fn run(
-    shared: Arc<Shared>,
-    ready: watch::Receiver<bool>,
-    stop: watch::Receiver<bool>,
-    listener: Option<Listener>,
-) {
-    match (&shared.settings.endpoint, listener) {
-        (Endpoint::TcpListen(_), Some(listener)) => listen(&shared, &listener, ready, stop).await,
+/// Serves a connection until it is to end, or others are to serve it.
+pub(crate) async fn run(shared: Arc<Shared>, serving: Serving, ready: watch::Receiver<bool>) {
+    let Serving { epoch, endpoint, listener } = serving;
+    match (endpoint, listener) {
+        (Endpoint::TcpListen(_), Some(listener)) => listen(&shared, epoch, listener, ready).await,
         (Endpoint::TcpListen(_), None) => {}
         (Endpoint::TcpConnect(settings), _) => {
-            let opener = Opener::tcp(settings.clone(), backoff(&shared.settings.name));
-            dial(&shared, opener, ready, stop).await;
+            dial(&shared, epoch, || Opener::tcp(settings.clone(), backoff(&shared.name)), ready).await;
         }
         (Endpoint::Serial(settings), _) => {
-            let opener = Opener::serial(settings.clone(), backoff(&shared.settings.name));
-            dial(&shared, opener, ready, stop).await;
+            dial(&shared, epoch, || Opener::serial(settings.clone(), backoff(&shared.name)), ready).await;
         }
     }
 }
 
-/// Binds what the connection listens on; a socket that the service manager has bound goes first.
+/// One way in which a connection is served.
+pub(crate) struct Serving {
+    /// Its number; see [`Orders::epoch`].
+    pub(crate) epoch: u64,
+    /// Where the analyzer is.
+    pub(crate) endpoint: Endpoint,
+    /// What it listens on, where it does.
+    pub(crate) listener: Option<Listener>,
+}
+
+/// Binds what a connection listens on; a socket that the service manager has bound goes first.
 pub(crate) fn bind(
-    settings: &ConnectionSettings,
+    name: &str,
+    listen: &TcpListenSettings,
     inherited: &mut HashMap<String, TcpListener>,
-) -> std::io::Result<Option<Listener>> {
-    match &settings.endpoint {
-        Endpoint::TcpListen(listen) => match inherited.remove(&settings.name) {
-            Some(listener) => Listener::from_std(listener, listen.clone()).map(Some),
-            None => Listener::bind(listen.clone()).map(Some),
-        },
-        Endpoint::TcpConnect(_) | Endpoint::Serial(_) => Ok(None),
+) -> std::io::Result<Listener> {
+    match inherited.remove(name) {
+        Some(listener) => Listener::from_std(listener, listen.clone()),
+        None => Listener::bind(listen.clone()),
     }
 }
 
@@ -345,83 +443,117 @@ fn backoff(name: &str) -> Backoff {
     Backoff::new(BackoffSettings::default(), seed)
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone means that the engine is: stop as well.
-    let _ = stop.wait_for(|stop| *stop).await;
+/// Comes back when the connection is to end, or others are to serve it.
+async fn left(mut orders: watch::Receiver<Orders>, epoch: u64) {
+    // A sender that is gone means that the connection is: leave as well.
+    let _ = orders.wait_for(|orders| orders.stop || orders.epoch != epoch).await;
 }
 
-async fn listen(
-    shared: &Arc<Shared>,
-    listener: &Listener,
-    ready: watch::Receiver<bool>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn listen(shared: &Arc<Shared>, epoch: u64, listener: Listener, ready: watch::Receiver<bool>) {
+    let orders = shared.orders.subscribe();
     let mut conversations = JoinSet::new();
-    let watched = certificates::watch(&shared.settings.name, &shared.certificate, listener.certificates());
+    shared.observed.is(Fact::Listening);
+    let watched = certificates::watch(&shared.name, &shared.certificate, listener.certificates());
     tokio::pin!(watched);
     loop {
         tokio::select! {
-            () = stopped(&mut stop) => break,
+            biased;
+            () = left(orders.clone(), epoch) => break,
             () = &mut watched => {}
             Some(_) = conversations.join_next(), if !conversations.is_empty() => {}
             arrival = listener.accept() => match arrival {
                 Ok(Arrival::Connection(connection)) => {
-                    let conversation = supervise(Arc::clone(shared), connection, ready.clone(), stop.clone());
-                    conversations.spawn(conversation);
+                    if shared.orders.borrow().turns_away() {
+                        telemetry::transport_turned_away(&shared.name);
+                        continue;
+                    }
+                    conversations.spawn(supervise(Arc::clone(shared), connection, ready.clone()));
                 }
                 Ok(Arrival::Handshake(handshake)) => {
-                    conversations.spawn(shake_hands(Arc::clone(shared), handshake, ready.clone(), stop.clone()));
+                    conversations.spawn(shake_hands(Arc::clone(shared), handshake, ready.clone(), epoch));
                 }
                 Ok(Arrival::Refused { peer, refusal }) => {
-                    telemetry::transport_rejected(&shared.settings.name, peer, refusal);
+                    telemetry::transport_rejected(&shared.name, peer, refusal);
                 }
                 Err(error) => {
-                    telemetry::accept_failed(&shared.settings.name, &error.to_string());
+                    telemetry::accept_failed(&shared.name, &error.to_string());
                 }
             },
         }
     }
+    // Whoever serves the address next need not wait for the last conversation.
+    drop(listener);
+    shared.observed.is(Fact::Gone);
     while conversations.join_next().await.is_some() {}
 }
 
 /// Lets a caller in whose handshake succeeds. There is nothing to drain before.
-async fn shake_hands(
-    shared: Arc<Shared>,
-    handshake: Handshake,
-    ready: watch::Receiver<bool>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn shake_hands(shared: Arc<Shared>, handshake: Handshake, ready: watch::Receiver<bool>, epoch: u64) {
     let peer = handshake.peer();
     let completed = tokio::select! {
-        () = stopped(&mut stop) => return,
+        () = left(shared.orders.subscribe(), epoch) => return,
         completed = handshake.complete() => completed,
     };
     match completed {
-        Ok(connection) => supervise(shared, connection, ready, stop).await,
-        Err(refusal) => telemetry::transport_rejected(&shared.settings.name, peer, refusal),
+        Ok(connection) => supervise(shared, connection, ready).await,
+        Err(refusal) => telemetry::transport_rejected(&shared.name, peer, refusal),
     }
 }
 
-async fn dial(
-    shared: &Arc<Shared>,
-    mut opener: Opener,
-    ready: watch::Receiver<bool>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let watched = certificates::watch(&shared.settings.name, &shared.certificate, opener.certificates());
-    let dialling = async {
-        loop {
-            let opened = opener.open(|failure| telemetry::transport_failed(&shared.settings.name, failure));
-            let connection = tokio::select! {
-                () = stopped(&mut stop) => return,
-                connection = opened => connection,
-            };
-            supervise(Arc::clone(shared), connection, ready.clone(), stop.clone()).await;
+async fn dial(shared: &Arc<Shared>, epoch: u64, opener: impl Fn() -> Opener, ready: watch::Receiver<bool>) {
+    let mut orders = shared.orders.subscribe();
+    loop {
+        let mut opener = opener();
+        let watched = certificates::watch(&shared.name, &shared.certificate, opener.certificates());
+        let anew = tokio::select! {
+            anew = dial_on(shared, epoch, &mut opener, &mut orders, &ready) => anew,
+            () = watched => false,
+        };
+        if !anew {
+            break;
         }
-    };
-    tokio::select! {
-        () = dialling => {}
-        () = watched => {}
+    }
+    shared.observed.is(Fact::Gone);
+}
+
+/// Dials, again and again, until the connection is to end or to begin anew; `true` for the latter, where
+/// a person does not want to wait for the next attempt.
+async fn dial_on(
+    shared: &Arc<Shared>,
+    epoch: u64,
+    opener: &mut Opener,
+    orders: &mut watch::Receiver<Orders>,
+    ready: &watch::Receiver<bool>,
+) -> bool {
+    let restarts = orders.borrow().restarts;
+    loop {
+        shared.observed.is(Fact::Opening);
+        // What is turned away is not dialled.
+        let _ = tokio::select! {
+            biased;
+            () = left(orders.clone(), epoch) => return false,
+            waited = orders.wait_for(|orders| !orders.turns_away()) => waited.map(drop),
+        };
+        let connecting = opener.open(|failure| {
+            telemetry::transport_failed(&shared.name, failure);
+            let (error, attempt, pause) = (failure.error.to_string(), failure.attempt, failure.pause);
+            shared.observed.is(Fact::Failed { error, attempt, pause });
+        });
+        let connection = tokio::select! {
+            biased;
+            () = left(orders.clone(), epoch) => return false,
+            changed = orders.wait_for(|orders| orders.turns_away() || orders.restarts != restarts) => {
+                if changed.is_ok_and(|orders| orders.restarts != restarts) {
+                    return true;
+                }
+                continue;
+            }
+            connection = connecting => connection,
+        };
+        supervise(Arc::clone(shared), connection, ready.clone()).await;
+        if orders.borrow().restarts != restarts {
+            return true;
+        }
     }
 }
 

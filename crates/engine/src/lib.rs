@@ -9,13 +9,15 @@
 
 mod connection;
 mod delivery;
+mod handle;
 pub mod metric;
 mod process;
 pub mod reports;
+mod roster;
 mod site;
 mod telemetry;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,20 +26,18 @@ use std::time::Instant;
 use core::time::Duration;
 
 use labwire_route::LIS;
-use labwire_session::sequence_number;
-use labwire_store::{
-    MessageFilter, Options, Reader, Spool, SpoolHandle, Stamp, Status, StoreError, StoreState,
-};
+use labwire_store::{Options, Spool, SpoolHandle, Stamp, StoreError};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 pub use connection::{ConnectionSettings, Limits, PeerLimits};
+pub use handle::{Handle, ReloadError, Reloaded};
+pub use roster::Change;
 pub use site::{BadProfile, Settings};
 
-use crate::connection::Shared;
 use crate::delivery::Worker;
+use crate::handle::Fixed;
+use crate::roster::{Roster, Surroundings};
 
 /// Upper bounds of the acknowledgement histogram, in seconds: from a fast disk to the commit
 /// deadline.
@@ -60,6 +60,8 @@ pub enum StartError {
         /// The system's words.
         error: std::io::Error,
     },
+    /// Connections that cannot be served, each for a reason of its own; at least one.
+    Connections(Vec<Self>),
     /// The system gives no thread.
     Thread(std::io::Error),
     /// A second engine in one process would mix its numbers with the first one's.
@@ -71,6 +73,10 @@ impl core::fmt::Display for StartError {
         match self {
             Self::Spool(error) => error.fmt(f),
             Self::Bind { connection, error } => write!(f, "connection `{connection}` cannot listen: {error}"),
+            Self::Connections(errors) => {
+                let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                f.write_str(&told.join("\n"))
+            }
             Self::Thread(error) => write!(f, "failed to start a thread: {error}"),
             Self::Metrics => f.write_str("the metrics recorder is installed already"),
         }
@@ -89,20 +95,9 @@ impl From<StoreError> for StartError {
 pub struct Engine {
     handle: Handle,
     stop: watch::Sender<bool>,
-    connections: JoinSet<()>,
     housekeeping: tokio::task::JoinHandle<()>,
     delivery: Worker,
     spool: Spool,
-}
-
-/// What others may ask the engine.
-#[derive(Clone)]
-pub struct Handle {
-    spool: SpoolHandle,
-    metrics: PrometheusHandle,
-    connections: Arc<Vec<Arc<Shared>>>,
-    stopping: Arc<AtomicBool>,
-    started: Instant,
 }
 
 /// Counts a log line that a connection had no room for.
@@ -127,23 +122,11 @@ impl Engine {
         let mut options = Options::new(settings.tenant.clone(), sinks.clone());
         options.duplicate_window = settings.duplicate_window;
         let spool = Spool::open(&settings.spool, options)?;
-        let mut bound = Vec::with_capacity(settings.connections.len());
-        for connection in &settings.connections {
-            let listener = connection::bind(connection, &mut inherited)
-                .map_err(|error| StartError::Bind { connection: connection.name.clone(), error })?;
-            bound.push(listener);
-        }
         let metrics = install_metrics()?;
         metric::describe();
         telemetry::started(version);
 
         let delivery = Worker::start(spool.handle(), settings.lis.clone()).map_err(StartError::Thread)?;
-        let reader = spool.handle().reader()?;
-        let shared = share(&settings, &spool.handle(), &sinks, &delivery, &reader)?;
-        take_up(&shared, &reader)?;
-        drop(reader);
-        delivery.nudge().look();
-
         let (stop, stopped) = watch::channel(false);
         let stopping = Arc::new(AtomicBool::new(false));
         let (ready, is_ready) = watch::channel(spool.handle().state().is_ready());
@@ -155,25 +138,22 @@ impl Engine {
                 telemetry::spool_state(now_ready, state.as_str());
             }
         });
-        let mut connections = JoinSet::new();
-        for (shared, listener) in shared.iter().zip(bound) {
-            connections.spawn(connection::run(
-                Arc::clone(shared),
-                is_ready.clone(),
-                stopped.clone(),
-                listener,
-            ));
+        let surroundings =
+            Surroundings { spool: spool.handle(), sinks, nudge: delivery.nudge(), ready: is_ready };
+        let roster = Arc::new(Roster::new(surroundings, settings.incomplete_hold));
+        let fixed = Arc::new(Fixed::of(&settings));
+        let Settings { connections, limits, incomplete_hold, .. } = settings;
+        let names: Vec<String> = connections.iter().map(|one| one.name.clone()).collect();
+        if let Err(errors) = roster.apply(connections, limits, incomplete_hold, &mut inherited) {
+            delivery.stop();
+            return Err(StartError::Connections(errors));
         }
-        let handle = Handle {
-            spool: spool.handle(),
-            metrics,
-            connections: Arc::new(shared),
-            stopping,
-            started: Instant::now(),
-        };
-        let holds = Arc::new(Holds { of: settings.incomplete_holds, elsewhere: settings.incomplete_hold });
-        let housekeeping = tokio::spawn(keep_house(handle.clone(), holds, stopped));
-        Ok(Self { handle, stop, connections, housekeeping, delivery, spool })
+        tell_orphans(&spool.handle(), &names)?;
+        delivery.nudge().look();
+        let handle =
+            Handle { spool: spool.handle(), metrics, roster, stopping, started: Instant::now(), fixed };
+        let housekeeping = tokio::spawn(keep_house(handle.clone(), stopped));
+        Ok(Self { handle, stop, housekeeping, delivery, spool })
     }
 
     /// For whoever asks.
@@ -184,10 +164,10 @@ impl Engine {
 
     /// Drains: no new session begins, messages under way may end, what is committed is delivered as
     /// far as the LIS takes it now, the spool is closed.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
         self.handle.stopping.store(true, Ordering::Relaxed);
         let _ = self.stop.send(true);
-        while self.connections.join_next().await.is_some() {}
+        self.handle.roster.stop().await;
         self.housekeeping.abort();
         let _ = self.housekeeping.await;
         let Self { delivery, spool, .. } = self;
@@ -209,84 +189,17 @@ fn install_metrics() -> Result<PrometheusHandle, StartError> {
     Ok(handle)
 }
 
-fn share(
-    settings: &Settings,
-    spool: &SpoolHandle,
-    sinks: &[String],
-    delivery: &Worker,
-    reader: &Reader,
-) -> Result<Vec<Arc<Shared>>, StartError> {
-    let mut shared = Vec::with_capacity(settings.connections.len());
-    for connection in &settings.connections {
-        telemetry::connection_configured(&connection.name, connection.plaintext);
-        let next_transmission = reader.next_transmission(&connection.name)?;
-        let one = Shared::new(
-            connection.clone(),
-            settings.limits,
-            spool.clone(),
-            sinks.to_vec(),
-            delivery.nudge(),
-            next_transmission,
-        );
-        for incomplete in reader.incompletes(&connection.name)? {
-            let last = !incomplete.followed && !incomplete.expired;
-            one.remember(incomplete.transmission, incomplete.raw, last);
-        }
-        if connection.plan.acknowledge.sequence_numbers {
-            one.note_sequence(last_sequence(&connection.name, reader)?);
-        }
-        shared.push(Arc::new(one));
-    }
-    Ok(shared)
-}
-
-/// Messages looked through for the sequence number accepted last; those that start the link have none.
-const NUMBERED_MESSAGES_MAX: usize = 32;
-
-/// The sequence number accepted last on a connection: that of the last message that carries one.
-fn last_sequence(connection: &str, reader: &Reader) -> Result<Option<u64>, StartError> {
-    let filter = MessageFilter {
-        connection: Some(connection.to_owned()),
-        messages_max: NUMBERED_MESSAGES_MAX,
-        ..MessageFilter::default()
-    };
-    for summary in reader.messages(&filter)?.into_iter().rev() {
-        let number = reader.message(summary.id)?.and_then(|message| sequence_number(&message.raw));
-        if number.is_some() {
-            return Ok(number);
-        }
-    }
-    Ok(None)
-}
-
-/// Receptions that were under way when the daemon last ended are incomplete messages.
-fn take_up(shared: &[Arc<Shared>], reader: &Reader) -> Result<(), StartError> {
-    reader.each_open_transmission(|open| {
-        match shared.iter().find(|one| one.settings.name == open.connection) {
-            Some(one) => one.take_up(open),
-            // Its connection is not configured any more: the frames stay where they are.
-            None => telemetry::reception_orphaned(open.frames.len()),
+/// Frames of connections that are not configured stay where they are.
+fn tell_orphans(spool: &SpoolHandle, configured: &[String]) -> Result<(), StartError> {
+    spool.reader()?.each_open_transmission(|open| {
+        if !configured.contains(&open.connection) {
+            telemetry::reception_orphaned(open.frames.len());
         }
     })?;
     Ok(())
 }
 
-/// How long incomplete messages wait for their sender.
-struct Holds {
-    of: BTreeMap<String, Duration>,
-    /// Connections that are not configured any more.
-    elsewhere: Duration,
-}
-
-impl Holds {
-    /// The latest end of a reception on this connection whose hold is over.
-    fn over_before(&self, connection: &str, now_ms: i64) -> i64 {
-        let hold = self.of.get(connection).unwrap_or(&self.elsewhere);
-        now_ms.saturating_sub(i64::try_from(hold.as_millis()).unwrap_or(i64::MAX))
-    }
-}
-
-async fn keep_house(handle: Handle, holds: Arc<Holds>, mut stop: watch::Receiver<bool>) {
+async fn keep_house(handle: Handle, mut stop: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(TICK);
     loop {
         tokio::select! {
@@ -297,12 +210,17 @@ async fn keep_house(handle: Handle, holds: Arc<Holds>, mut stop: watch::Receiver
         let asked = handle.clone();
         let reading = tokio::task::spawn_blocking(move || {
             asked.read_levels();
-            asked.connections.iter().for_each(|one| one.take_up_left());
+            asked.roster.all().iter().for_each(|one| one.take_up_left());
+            asked.roster.prune();
         });
         let _ = reading.await;
         let at = Stamp::now();
-        let holds = Arc::clone(&holds);
-        let before_ms = move |connection: &str| holds.over_before(connection, at.wall_ms);
+        let (holds, elsewhere) = handle.roster.incomplete_holds();
+        // The latest end of a reception on this connection whose hold is over.
+        let before_ms = move |connection: &str| {
+            let hold = holds.get(connection).unwrap_or(&elsewhere).as_millis();
+            at.wall_ms.saturating_sub(i64::try_from(hold).unwrap_or(i64::MAX))
+        };
         handle.spool.expire_incompletes(before_ms, at, |reply| {
             if let Ok(expired) = reply
                 && !expired.is_empty()
@@ -310,135 +228,5 @@ async fn keep_house(handle: Handle, holds: Arc<Holds>, mut stop: watch::Receiver
                 telemetry::incompletes_expired(expired.len() as u64);
             }
         });
-    }
-}
-
-impl Handle {
-    /// Whether the daemon can do its work: the spool commits, and nobody asked it to stop.
-    ///
-    /// # Errors
-    /// One sentence that says what is missing.
-    pub fn ready(&self) -> Result<(), String> {
-        if self.stopping.load(Ordering::Relaxed) {
-            return Err("the daemon stops".to_owned());
-        }
-        match self.spool.state() {
-            StoreState::Ready => Ok(()),
-            state => Err(format!("the spool is {}", state.as_str())),
-        }
-    }
-
-    /// Comes back when the spool's writer has ended: nothing is stored any more, and only another start
-    /// mends that. Otherwise waits for ever.
-    pub async fn broken(&self) {
-        let mut tick = tokio::time::interval(TICK);
-        while self.spool.state() != StoreState::Stopped {
-            tick.tick().await;
-        }
-    }
-
-    /// Whether the commit path shows signs of life; feeds the watchdog.
-    #[must_use]
-    pub fn live(&self) -> bool {
-        self.spool.heartbeat().elapsed() < HEARTBEAT_MAX
-    }
-
-    /// The metrics in the Prometheus text format.
-    #[must_use]
-    pub fn metrics(&self) -> String {
-        self.metrics.render() + &process::render()
-    }
-
-    /// Counts a limit that a client of the admin servers ran into. A name from a closed list, so
-    /// that the series stay few.
-    pub fn limit_reached(&self, limit: &'static str) {
-        telemetry::limit_reached(limit);
-    }
-
-    /// A reader of the spool; its reads block.
-    ///
-    /// # Errors
-    /// When SQLite cannot open it.
-    pub fn reader(&self) -> Result<Reader, StoreError> {
-        self.spool.reader()
-    }
-
-    /// What the daemon is doing, as JSON objects: the daemon, each connection, each sink. Blocks.
-    ///
-    /// # Errors
-    /// When the spool cannot be read.
-    pub fn status(&self) -> Result<Vec<Value>, StoreError> {
-        let status = self.reader()?.status()?;
-        let mut lines = vec![json!({
-            "type": "daemon",
-            "ready": self.ready().is_ok(),
-            "why": self.ready().err(),
-            "spool": self.spool.state().as_str(),
-            "uptime_seconds": self.started.elapsed().as_secs(),
-        })];
-        for mut line in reports::status(&self.with_configured(status)) {
-            if line["type"] == "connection" {
-                let name = &line["connection"];
-                if let Some(one) = self.connections.iter().find(|one| *name == one.settings.name) {
-                    line["open"] = one.open.load(Ordering::Relaxed).into();
-                    line["driver"] = one.settings.plan.id.clone().into();
-                    line["plaintext"] = one.settings.plaintext.into();
-                    one.certificate.describe(&mut line);
-                }
-            }
-            lines.push(line);
-        }
-        Ok(lines)
-    }
-
-    /// A connection that has received nothing is shown all the same.
-    fn with_configured(&self, mut status: Status) -> Status {
-        for one in self.connections.iter() {
-            status.connections.entry(one.settings.name.clone()).or_default();
-        }
-        status
-    }
-
-    fn read_levels(&self) {
-        let Ok(status) = self.reader().and_then(|reader| reader.status()) else { return };
-        let now = Stamp::now().wall_ms;
-        let held: u64 = status.connections.values().map(|connection| connection.held_observations).sum();
-        for (name, sink) in &status.sinks {
-            let age = sink.oldest_ms.map_or(0, |oldest| now.saturating_sub(oldest).max(0));
-            let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
-            telemetry::levels(name, sink.backlog, age, held, self.spool.state().is_ready());
-        }
-        for one in self.connections.iter() {
-            if let Some(recorder) = &one.recorder {
-                telemetry::capture_dropped(&one.settings.name, recorder.ring().dropped().entries);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_writer_that_has_ended_is_noticed() {
-        let directory = tempfile::tempdir().unwrap();
-        let options = Options::new("lab", vec![LIS.to_owned()]);
-        let spool = Spool::open(directory.path().join("spool.db"), options).unwrap();
-        let handle = Handle {
-            spool: spool.handle(),
-            metrics: PrometheusBuilder::new().build_recorder().handle(),
-            connections: Arc::default(),
-            stopping: Arc::default(),
-            started: Instant::now(),
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let broken = |handle: Handle| {
-            let wait = async move { tokio::time::timeout(Duration::from_millis(50), handle.broken()).await };
-            runtime.block_on(wait).is_ok()
-        };
-        assert!(!broken(handle.clone()));
-        drop(spool);
-        assert!(broken(handle.clone()) && handle.ready().is_err());
     }
 }

@@ -90,6 +90,11 @@ pub const METRICS: &[Metric] = &[
         "Messages recognised as repetitions of an earlier one; not filed again.",
     ),
     Metric::counter(
+        name::FOREIGN,
+        CONNECTION,
+        "Messages whose header names another analyzer than the connection's profile.",
+    ),
+    Metric::counter(
         name::INCOMPLETES,
         CONNECTION,
         "Receptions that broke off before the end of the message; kept, not filed.",
@@ -107,6 +112,12 @@ pub const METRICS: &[Metric] = &[
         "HL7 messages that were stored and answered AE, AR, CE or CR, by code of table 0357.",
     ),
     Metric::gauge(name::UP, CONNECTION, "Open transports of the connection."),
+    Metric::gauge(name::PAUSED, CONNECTION, "1 for a connection that a person has paused, else 0."),
+    Metric::counter(
+        name::RELOADS,
+        &["outcome"],
+        "Configurations that were to be applied while the daemon ran, by what became of them.",
+    ),
     Metric::counter(name::OPENED, CONNECTION, "Transports opened."),
     Metric::counter(
         name::REJECTED,

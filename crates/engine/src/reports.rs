@@ -87,6 +87,9 @@ fn remedy(code: &str) -> &'static str {
         "no-specimen" => "look for the specimen id in the message and mend [specimen] of the profile",
         "incomplete" => "ask the analyzer to send the message again; a whole repetition settles it",
         "processing-id" => "the message is marked as training or debugging; it is not for the LIS",
+        "wrong-analyzer" => {
+            "look which analyzer is on this line; if it is the right one, give the connection `identify = { … }` with the name that it sends"
+        }
         "no-control-id" => "the message has no MSH-10 and was not acknowledged; mend it at the analyzer",
         _ => "look at the message with `labwire quarantine show`",
     }

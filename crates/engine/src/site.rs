@@ -2,15 +2,15 @@
 
 mod endpoint;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use core::time::Duration;
 
-use labwire_config::{ConnectionConfig, EndpointConfig, ErrorMode, LisConfig, SiteConfig};
+use labwire_config::{ConnectionConfig, EndpointConfig, ErrorMode, IdentifyConfig, LisConfig, SiteConfig};
 use labwire_driver::{Library, Plan};
 use labwire_schema::{Problem, Source};
+use labwire_session::Identity;
 
 use self::endpoint::endpoint;
 use crate::connection::{ConnectionSettings, Limits, PeerLimits};
@@ -29,10 +29,10 @@ pub struct Settings {
     pub lis: PathBuf,
     /// How long an identical message counts as a repetition.
     pub duplicate_window: Duration,
-    /// How long an incomplete message waits for its sender before it goes to quarantine, by connection.
-    pub incomplete_holds: BTreeMap<String, Duration>,
-    /// The same for a connection that is not configured any more.
+    /// How long an incomplete message of a connection that is not configured any more is held.
     pub incomplete_hold: Duration,
+    /// Bound of the capture ring of each connection in bytes; `None` for no rings.
+    pub capture_bytes_max: Option<usize>,
     /// Limits of all connections.
     pub limits: Limits,
     /// The connections.
@@ -46,6 +46,8 @@ pub struct BadProfile {
     pub connection: String,
     /// Its problems, by file.
     pub problems: Vec<(Source, Vec<Problem>)>,
+    /// What the connection asks of it that it cannot give.
+    pub sentences: Vec<String>,
 }
 
 impl Settings {
@@ -59,7 +61,7 @@ impl Settings {
         for connection in &site.connections {
             match compile(connection, library) {
                 Ok(plan) => connections.push(settings(site, connection, plan)),
-                Err(problems) => bad.push(BadProfile { connection: connection.name.clone(), problems }),
+                Err(profile) => bad.push(profile),
             }
         }
         if !bad.is_empty() {
@@ -71,12 +73,8 @@ impl Settings {
             spool: site.spool.path.clone(),
             lis: lis.clone(),
             duplicate_window: site.limits.duplicate_window,
-            incomplete_holds: site
-                .connections
-                .iter()
-                .map(|connection| (connection.name.clone(), connection.incomplete_hold))
-                .collect(),
             incomplete_hold: site.limits.incomplete_hold,
+            capture_bytes_max: capture_bytes_max(site),
             limits: Limits {
                 persist_deadline: site.limits.persist_deadline,
                 message_bytes_max: MESSAGE_BYTES_MAX,
@@ -87,16 +85,24 @@ impl Settings {
     }
 }
 
-fn compile(connection: &ConnectionConfig, library: &Library) -> Result<Plan, Vec<(Source, Vec<Problem>)>> {
-    let Some(compiled) = library.compile(&connection.driver) else { return Err(Vec::new()) };
-    compiled
-        .plan
-        .ok_or_else(|| compiled.reports.into_iter().map(|report| (report.source, report.problems)).collect())
+fn compile(connection: &ConnectionConfig, library: &Library) -> Result<Plan, BadProfile> {
+    let mut bad =
+        BadProfile { connection: connection.name.clone(), problems: Vec::new(), sentences: Vec::new() };
+    let Some(compiled) = library.compile(&connection.driver) else { return Err(bad) };
+    let Some(plan) = compiled.plan else {
+        bad.problems = compiled.reports.into_iter().map(|report| (report.source, report.problems)).collect();
+        return Err(bad);
+    };
+    match &connection.identify {
+        IdentifyConfig::Signs(signs) => plan.identified_by(signs).map_err(|sentence| {
+            bad.sentences.push(format!("`identify` of connection `{}`: {sentence}", connection.name));
+            bad
+        }),
+        _ => Ok(plan),
+    }
 }
 
 fn settings(site: &SiteConfig, connection: &ConnectionConfig, mut plan: Plan) -> ConnectionSettings {
-    let capture_bytes_max =
-        site.capture.enabled.then(|| usize::try_from(site.capture.bytes_max).unwrap_or(usize::MAX));
     // The site knows its cable better than the profile does.
     if let Some(mode) = connection.error_mode {
         plan.link.error_mode = Some(match mode {
@@ -107,6 +113,15 @@ fn settings(site: &SiteConfig, connection: &ConnectionConfig, mut plan: Plan) ->
     ConnectionSettings {
         name: connection.name.clone(),
         plan: Arc::new(plan),
+        identity: match connection.identify {
+            IdentifyConfig::Hold | IdentifyConfig::Signs(_) => Identity::Hold,
+            IdentifyConfig::Note => Identity::Note,
+            IdentifyConfig::Off => Identity::Off,
+        },
+        signs: match &connection.identify {
+            IdentifyConfig::Signs(signs) => signs.clone(),
+            _ => Vec::new(),
+        },
         strict: connection.strict,
         plaintext: connection.is_plaintext(),
         on_serial: matches!(connection.endpoint, EndpointConfig::Serial(_)),
@@ -118,6 +133,11 @@ fn settings(site: &SiteConfig, connection: &ConnectionConfig, mut plan: Plan) ->
             progress_timeout: connection.limits.progress_timeout,
             idle_timeout: connection.limits.idle_timeout,
         },
-        capture_bytes_max,
+        capture_bytes_max: capture_bytes_max(site),
+        incomplete_hold: connection.incomplete_hold,
     }
+}
+
+fn capture_bytes_max(site: &SiteConfig) -> Option<usize> {
+    site.capture.enabled.then(|| usize::try_from(site.capture.bytes_max).unwrap_or(usize::MAX))
 }

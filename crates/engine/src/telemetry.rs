@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use labwire_link::{EndReason, Fault, FaultKind, Tolerance};
 use labwire_model::{DecodedMessage, Disposition, MessageKind};
+use labwire_session::WRONG_ANALYZER;
 use labwire_transport::{Failure, Refusal, TlsFault};
 use metrics::{counter, gauge, histogram};
 use tracing::{debug, error, info, trace, warn};
@@ -18,6 +19,7 @@ pub(crate) const BYTES: &str = "labwire_received_bytes_total";
 pub(crate) const MESSAGES: &str = "labwire_messages_received_total";
 pub(crate) const DUPLICATES: &str = "labwire_messages_duplicate_total";
 pub(crate) const INCOMPLETES: &str = "labwire_messages_incomplete_total";
+pub(crate) const FOREIGN: &str = "labwire_messages_wrong_analyzer_total";
 pub(crate) const OBSERVATIONS: &str = "labwire_observations_received_total";
 pub(crate) const DIAGNOSTICS: &str = "labwire_diagnostics_total";
 pub(crate) const SESSIONS: &str = "labwire_sessions_total";
@@ -40,6 +42,8 @@ pub(crate) const READY: &str = "labwire_spool_ready";
 pub(crate) const PLAINTEXT: &str = "labwire_connection_plaintext";
 pub(crate) const CERTIFICATE_SECONDS: &str = "labwire_tls_certificate_remaining_seconds";
 pub(crate) const CERTIFICATE_READS: &str = "labwire_tls_certificate_reads_total";
+pub(crate) const PAUSED: &str = "labwire_connection_paused";
+pub(crate) const RELOADS: &str = "labwire_reloads_total";
 pub(crate) const CAPTURE_DROPPED: &str = "labwire_capture_dropped_entries_total";
 pub(crate) const LIMIT_REACHED: &str = "labwire_limit_reached_total";
 pub(crate) const BUILD: &str = "labwire_build_info";
@@ -141,7 +145,7 @@ impl Limit {
             Self::SpoolQueue => "the queue to the spool's writer is full; the unit is refused",
             Self::PersistDeadline => "a commit took longer than `persist_deadline`; the unit is refused",
             Self::DrainTime => {
-                "a message under way did not end within `drain_timeout` when the daemon stopped"
+                "a message under way did not end within `drain_timeout` when the daemon stopped or its connection changed"
             }
             Self::LogLines => "a connection had more to tell than nine lines a minute; the line was left out",
             Self::IncompleteMessages => {
@@ -173,6 +177,9 @@ fn owned(text: &str) -> String {
 
 pub(crate) fn started(version: &'static str) {
     gauge!(BUILD, "version" => version).set(1.0);
+    for outcome in [crate::Reloaded::Applied, crate::Reloaded::Refused] {
+        counter!(RELOADS, "outcome" => outcome.as_str()).absolute(0);
+    }
     for limit in Limit::ALL {
         counter!(LIMIT_REACHED, "limit" => limit.name()).absolute(0);
     }
@@ -180,14 +187,32 @@ pub(crate) fn started(version: &'static str) {
 
 /// Makes the series of a connection exist from the start, so that a rate is zero and not absent.
 pub(crate) fn connection_configured(connection: &str, plaintext: bool) {
-    gauge!(UP, "connection" => owned(connection)).set(0.0);
+    // A connection whose settings changed keeps its transports, and its pause.
+    gauge!(UP, "connection" => owned(connection)).increment(0.0);
+    gauge!(PAUSED, "connection" => owned(connection)).increment(0.0);
     gauge!(PLAINTEXT, "connection" => owned(connection)).set(f64::from(u8::from(plaintext)));
-    for name in [FRAMES, BYTES, DUPLICATES, INCOMPLETES, REFUSED, QUERIES, OPENED] {
+    for name in [FRAMES, BYTES, DUPLICATES, FOREIGN, INCOMPLETES, REFUSED, QUERIES, OPENED] {
         counter!(name, "connection" => owned(connection)).absolute(0);
     }
     if plaintext {
         info!(event = "connection_plaintext", connection, "the connection is not encrypted");
     }
+}
+
+pub(crate) fn connection_changed(connection: &str, change: &'static str) {
+    info!(event = "connection_changed", connection, change);
+    if change == crate::Change::Removed.as_str() {
+        gauge!(PAUSED, "connection" => owned(connection)).set(0.0);
+    }
+}
+
+pub(crate) fn connection_paused(connection: &str, paused: bool) {
+    gauge!(PAUSED, "connection" => owned(connection)).set(f64::from(u8::from(paused)));
+    info!(event = if paused { "connection_paused" } else { "connection_resumed" }, connection);
+}
+
+pub(crate) fn reloaded(outcome: &'static str) {
+    counter!(RELOADS, "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn transport_opened(connection: &str, open: usize) {
@@ -222,6 +247,12 @@ pub(crate) fn transport_rejected(connection: &str, peer: SocketAddr, refusal: Re
         Refusal::Tls(TlsFault::Timeout) => limit_reached(Limit::HandshakeTime.name()),
         Refusal::NotAllowed | Refusal::Tls(_) => {}
     }
+}
+
+/// A caller on a line that is paused and whose dialect cannot refuse it otherwise.
+pub(crate) fn transport_turned_away(connection: &str) {
+    counter!(REJECTED, "connection" => owned(connection), "reason" => "paused").increment(1);
+    debug!(event = "connection_rejected", connection, reason = "paused");
 }
 
 pub(crate) fn accept_failed(connection: &str, error: &str) {
@@ -316,6 +347,7 @@ pub(crate) struct MessageSummary {
     held: u64,
     ignored: u64,
     diagnostics: Vec<String>,
+    pub(crate) is_foreign: bool,
 }
 
 impl MessageSummary {
@@ -326,6 +358,7 @@ impl MessageSummary {
             held: 0,
             ignored: 0,
             diagnostics: decoded.diagnostics.iter().map(|diagnostic| diagnostic.code.clone()).collect(),
+            is_foreign: decoded.diagnostics.iter().any(|diagnostic| diagnostic.code == WRONG_ANALYZER),
         };
         for outcome in &decoded.outcomes {
             match outcome.disposition {
@@ -363,6 +396,22 @@ pub(crate) fn message_committed(connection: &str, message: &MessageSummary, repe
         ignored,
         diagnostics = diagnostics.len()
     );
+}
+
+/// A message that another analyzer than the profile's seems to have sent; `begins` when the one before
+/// it was the right one's.
+pub(crate) fn wrong_analyzer(connection: &str, begins: bool) {
+    counter!(FOREIGN, "connection" => owned(connection)).increment(1);
+    if begins {
+        warn!(
+            event = "wrong_analyzer",
+            connection, "the message names another analyzer than the profile's; `labwire quarantine list`"
+        );
+    }
+}
+
+pub(crate) fn analyzer_recognised(connection: &str) {
+    info!(event = "analyzer_recognised", connection);
 }
 
 pub(crate) fn message_incomplete(connection: &str, observations: usize) {
@@ -435,10 +484,17 @@ pub(crate) const MESSAGE_ENDLESS: &str = "a message takes too long";
 /// Why a transport is closed whose peer is silent.
 pub(crate) const IDLE: &str = "the peer has been silent for too long";
 
+/// Why a conversation is cut off that did not come to rest before it was to end or to change.
+pub(crate) const CHANGE_OVERDUE: &str = "what was under way did not end within drain_timeout";
+
+pub(crate) fn conversation_renewed(connection: &str, driver: &str, driver_version: &str) {
+    info!(event = "connection_renewed", connection, driver, driver_version);
+}
+
 pub(crate) fn closing(connection: &str, reason: &'static str) {
     warn!(event = "connection_closing", connection, reason);
     match reason {
-        DRAIN_OVER => limit_reached(Limit::DrainTime.name()),
+        DRAIN_OVER | CHANGE_OVERDUE => limit_reached(Limit::DrainTime.name()),
         REPLACED => limit_reached(Limit::Connections.name()),
         NO_PROGRESS => limit_reached(Limit::Progress.name()),
         MESSAGE_ENDLESS => limit_reached(Limit::MessageTime.name()),

@@ -17,6 +17,7 @@ mod block;
 mod effect;
 mod exchange;
 mod guard;
+mod identity;
 mod reception;
 mod resume;
 mod sequence;
@@ -25,6 +26,7 @@ mod types;
 
 pub use effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
 pub use exchange::{Exchange, ExchangeEvent, ExchangeInput, ExchangeNote, ExchangeSettings, Failure, Retry};
+pub use identity::{Identity, WRONG_ANALYZER};
 pub use reception::RecoveredFrame;
 pub use sequence::sequence_number;
 pub use session::{Input, MESSAGE_TOO_LONG, Now, Session, Settings};

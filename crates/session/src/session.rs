@@ -15,6 +15,7 @@ use crate::acknowledge::{ControlIds, Replies};
 use crate::block::{Names, Standing};
 use crate::effect::{Effect, Frame, Incomplete, Message, Note, Persist, Resolution, Resolves, Token};
 use crate::guard;
+use crate::identity::{self, Identity};
 use crate::reception::{Mark, MessageEnd, Reception, RecoveredFrame, Unsettled, hold_incomplete, join};
 use crate::resume::{as_torn, merge, relation};
 
@@ -56,6 +57,8 @@ pub enum Input<'a> {
 pub struct Settings {
     /// The compiled driver profile.
     pub plan: Arc<Plan>,
+    /// What is done about a message that another analyzer seems to have sent.
+    pub identity: Identity,
     /// Overrides the profile's `strict`.
     pub strict: Option<bool>,
     /// What the transport is best served with after an error that the protocol cannot recover
@@ -179,11 +182,15 @@ impl Session {
     }
 
     pub(crate) fn decode(&self, raw: &[u8]) -> DecodedMessage {
-        let plan = &self.settings.plan;
-        let context = Context { zone: &self.settings.zone };
-        guard::decoded(raw, |raw| match self.settings.strict.unwrap_or(plan.link.strict) {
-            true => plan.decode_strictly(raw, &context),
-            false => plan.decode(raw, &context),
+        let Settings { plan, zone, identity, strict, .. } = &self.settings;
+        let context = Context { zone };
+        guard::decoded(raw, |raw| {
+            let mut decoded = match strict.unwrap_or(plan.link.strict) {
+                true => plan.decode_strictly(raw, &context),
+                false => plan.decode(raw, &context),
+            };
+            identity::check(*identity, plan, raw, &mut decoded);
+            decoded
         })
     }
 
@@ -530,6 +537,7 @@ mod tests {
         let Some(plan) = plan else { panic!("the generic profile does not compile") };
         let mut session = Session::new(Settings {
             plan: Arc::new(plan),
+            identity: Identity::Hold,
             strict: None,
             transport: link::ErrorMode::Close,
             zone: TimeZone::UTC,

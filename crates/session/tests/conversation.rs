@@ -26,6 +26,7 @@ impl Bench {
         let plan = Library::embedded().compile(driver).unwrap().plan.unwrap();
         let session = Session::new(Settings {
             plan: Arc::new(plan),
+            identity: labwire_session::Identity::Hold,
             strict: None,
             transport: ErrorMode::Close,
             zone: TimeZone::UTC,

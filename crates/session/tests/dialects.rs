@@ -27,6 +27,7 @@ impl Bench {
         let library = Library::embedded().with_directory(vec![file]);
         let plan = library.compile("generic/lis02").unwrap().plan.unwrap();
         let session = Session::new(Settings {
+            identity: labwire_session::Identity::Hold,
             plan: Arc::new(plan),
             strict: None,
             transport: ErrorMode::Close,

@@ -33,6 +33,7 @@ impl Analyzer {
         let problems: Vec<_> = compiled.reports.iter().flat_map(|report| &report.problems).collect();
         assert!(problems.is_empty(), "{problems:?}");
         let session = Session::new(Settings {
+            identity: labwire_session::Identity::Hold,
             plan: Arc::new(compiled.plan.unwrap()),
             strict: None,
             transport: ErrorMode::Close,

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -174,6 +175,15 @@ impl Listener {
     /// What the system reports.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// A second handle to the listening socket, to serve it under other settings later. Callers wait in
+    /// the system's queue while nobody accepts.
+    ///
+    /// # Errors
+    /// The process is out of descriptors.
+    pub fn socket(&self) -> io::Result<std::net::TcpListener> {
+        Ok(self.listener.as_fd().try_clone_to_owned()?.into())
     }
 
     /// Connections that are open.

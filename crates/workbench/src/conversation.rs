@@ -69,6 +69,8 @@ impl Host {
     #[must_use]
     pub fn new(plan: Arc<Plan>, zone: TimeZone, started: Timestamp, strict: Option<bool>) -> Self {
         let settings = Settings {
+            // A file is read by the profile that the person named, and told where that seems wrong.
+            identity: labwire_session::Identity::Note,
             plan,
             strict,
             transport: ErrorMode::Close,

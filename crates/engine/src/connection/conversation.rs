@@ -16,8 +16,9 @@ use labwire_transport::{Connection, Received};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
+use super::orders::{Asked, Drain, Orders, STOPPED};
 use super::pace::{Overrun, Pace};
-use super::{Shared, stopped};
+use super::{ConnectionSettings, Fact, Shared};
 use crate::telemetry::{self, Limit, MessageSummary};
 
 /// Bytes read from a transport at once.
@@ -41,14 +42,9 @@ pub(super) struct Outstanding {
 
 /// Holds a conversation. One that panics ends alone: its transport is closed, so that nothing is
 /// acknowledged, and what it had acknowledged of a message is taken up as incomplete.
-pub(super) async fn supervise(
-    shared: Arc<Shared>,
-    wire: Connection,
-    ready: watch::Receiver<bool>,
-    stop: watch::Receiver<bool>,
-) {
+pub(super) async fn supervise(shared: Arc<Shared>, wire: Connection, ready: watch::Receiver<bool>) {
     let transmissions = shared.draw();
-    let conversation = converse(Arc::clone(&shared), transmissions.clone(), wire, ready, stop);
+    let conversation = converse(Arc::clone(&shared), transmissions.clone(), wire, ready);
     if contained(conversation).await.is_none() {
         shared.left.add(transmissions);
     }
@@ -67,17 +63,20 @@ pub(super) async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
 /// Counts a transport while it is open, however its conversation ends.
 struct Open<'s> {
     shared: &'s Shared,
+    /// Its number among the transports of the connection.
+    number: u64,
     reason: &'static str,
 }
 
 impl<'s> Open<'s> {
-    fn new(shared: &'s Shared) -> Self {
+    fn new(shared: &'s Shared, peer: String) -> Self {
         let open = shared.open.fetch_add(1, Ordering::Relaxed) + 1;
-        telemetry::transport_opened(&shared.settings.name, open);
+        let number = shared.observed.opened(peer);
+        telemetry::transport_opened(&shared.name, open);
         if let Some(recorder) = &shared.recorder {
             recorder.event("open");
         }
-        Self { shared, reason: "defect" }
+        Self { shared, number, reason: "defect" }
     }
 }
 
@@ -87,12 +86,15 @@ impl Drop for Open<'_> {
             recorder.event("close");
         }
         let open = self.shared.open.fetch_sub(1, Ordering::Relaxed) - 1;
-        telemetry::transport_closed(&self.shared.settings.name, open, self.reason);
+        self.shared.observed.closed(self.number);
+        telemetry::transport_closed(&self.shared.name, open, self.reason);
     }
 }
 
 pub(super) struct Conversation {
     pub(super) shared: Arc<Shared>,
+    /// The orders that it follows; its settings read the messages that come.
+    pub(super) orders: Orders,
     pub(super) session: Session,
     /// The numbers of its receptions.
     pub(super) transmissions: Range<u64>,
@@ -107,6 +109,8 @@ pub(super) struct Conversation {
     pub(super) pace: Pace,
     /// Why the transport is to be closed, or is closed already.
     pub(super) closing: Option<&'static str>,
+    /// The number of its transport.
+    pub(super) number: u64,
 }
 
 async fn converse(
@@ -114,18 +118,20 @@ async fn converse(
     transmissions: Range<u64>,
     mut wire: Connection,
     mut ready: watch::Receiver<bool>,
-    mut stop: watch::Receiver<bool>,
 ) {
-    let name = shared.settings.name.clone();
-    let mut open = Open::new(&shared);
+    let name = shared.name.clone();
+    let mut open = Open::new(&shared, wire.peer().to_string());
+    let mut orders = shared.orders.subscribe();
+    let followed = orders.borrow_and_update().clone();
     if let Some(recorder) = &shared.recorder {
         wire.record(recorder.clone());
     }
     // Bounded by construction: a session has one unit outstanding, and a late reply adds one more.
     let (commits, mut replies) = mpsc::unbounded_channel();
-    let session = shared.session(&transmissions);
+    let session = shared.session(&followed.settings, &transmissions);
     let mut conversation = Conversation {
         shared: Arc::clone(&shared),
+        orders: followed,
         session,
         transmissions,
         seen: 0,
@@ -133,11 +139,13 @@ async fn converse(
         empty_sessions: 0,
         queries: 0,
         commits,
-        pace: Pace::new(shared.settings.peer_limits.clone(), Instant::now()),
+        pace: Pace::new(shared.settings().peer_limits.clone(), Instant::now()),
         closing: None,
+        number: open.number,
     };
+    let mut drain = conversation.follow(&orders.borrow(), None);
     let is_ready = *ready.borrow_and_update();
-    conversation.tell(Input::StoreReady(is_ready));
+    conversation.admit(is_ready, drain.is_some());
 
     let mut buffer = vec![0; READ_BYTES];
     let mut out = Vec::new();
@@ -146,7 +154,6 @@ async fn converse(
     let mut read_to_end = false;
     // The transport is of no use any more.
     let mut gone = false;
-    let mut drain_end: Option<tokio::time::Instant> = None;
     loop {
         conversation.carry_out();
         out.clear();
@@ -170,29 +177,40 @@ async fn converse(
         if gone && conversation.outstanding.is_none() && conversation.session.is_neutral() {
             break;
         }
-        if drain_end.is_some() && conversation.outstanding.is_none() && conversation.session.is_neutral() {
-            break;
+        if drain.is_some() && !gone && conversation.is_at_rest() {
+            // More may have been ordered since.
+            let latest = orders.borrow_and_update().clone();
+            drain = conversation.follow(&latest, drain);
+            match drain.map(|drain| drain.asked) {
+                Some(Asked::Leave(_)) => break,
+                Some(Asked::Renew) => conversation.renew(latest.settings),
+                Some(Asked::Stay) | None => {}
+            }
+            drain = None;
+            conversation.admit(*ready.borrow(), false);
+            continue;
         }
         let may_read = conversation.pace.reads_from() <= Instant::now();
-        let wake = conversation.wake_at(drain_end.filter(|_| !gone));
+        let wake = conversation.wake_at(drain.filter(|_| !gone).map(|drain| drain.end));
         tokio::select! {
             biased;
             Some((token, reply)) = replies.recv() => conversation.committed(token, reply),
-            () = stopped(&mut stop), if drain_end.is_none() => {
-                // New bids are refused; what is under way may end.
-                conversation.tell(Input::StoreReady(false));
-                drain_end = Some(tokio::time::Instant::now() + conversation.shared.limits.drain_timeout);
+            Ok(()) = orders.changed() => {
+                drain = conversation.follow(&orders.borrow_and_update(), drain);
+                conversation.admit(*ready.borrow(), drain.is_some());
             }
-            Ok(()) = ready.changed(), if drain_end.is_none() => {
+            Ok(()) = ready.changed() => {
                 let is_ready = *ready.borrow_and_update();
-                conversation.tell(Input::StoreReady(is_ready));
+                conversation.admit(is_ready, drain.is_some());
             }
             received = wire.receive(&mut buffer), if !gone && !read_to_end && may_read && conversation.session.accepts_input() => match received {
                 Ok(Received::Bytes(count)) => {
                     telemetry::bytes_received(&name, count);
+                    shared.observed.is(Fact::Bytes);
                     conversation.learn();
                     conversation.tell(Input::Bytes(&buffer[..count]));
-                    conversation.keep_pace(count, *ready.borrow());
+                    let admits = *ready.borrow() && drain.is_none() && !conversation.orders.paused;
+                    conversation.keep_pace(count, admits);
                 }
                 Ok(Received::CharacterError(_)) => conversation.tell(Input::CharacterError),
                 Ok(Received::Replaced) => conversation.closing = Some(telemetry::REPLACED),
@@ -200,8 +218,14 @@ async fn converse(
                 Ok(Received::Closed) | Err(_) => read_to_end = true,
             },
             () = sleep_until(wake) => {
-                if drain_end.is_some_and(|end| end <= tokio::time::Instant::now()) && !gone {
-                    conversation.closing = Some(telemetry::DRAIN_OVER);
+                if let Some(Drain { asked, end }) = drain
+                    && end <= tokio::time::Instant::now()
+                    && !gone
+                {
+                    conversation.closing = Some(match asked {
+                        Asked::Leave(STOPPED) => telemetry::DRAIN_OVER,
+                        _ => telemetry::CHANGE_OVERDUE,
+                    });
                 }
                 if !gone && conversation.pace.is_idle(Instant::now()) {
                     conversation.closing = Some(telemetry::IDLE);
@@ -211,10 +235,40 @@ async fn converse(
         }
     }
     wire.close(CLOSE_TIMEOUT).await;
-    open.reason = if drain_end.is_some() { "stop" } else { "closed" };
+    open.reason = match drain {
+        Some(Drain { asked: Asked::Leave(reason), .. }) => reason,
+        _ => "closed",
+    };
 }
 
 impl Conversation {
+    /// What the latest orders ask for from here on.
+    fn follow(&mut self, latest: &Orders, under_way: Option<Drain>) -> Option<Drain> {
+        self.orders.paused = latest.paused;
+        Drain::of(latest.asked_of(&self.orders), under_way, latest.limits.drain_timeout)
+    }
+
+    /// Whether sessions may begin: not while the spool cannot commit, the connection is paused, or
+    /// the conversation waits for the end of what is under way.
+    fn admit(&mut self, is_ready: bool, drains: bool) {
+        self.tell(Input::StoreReady(is_ready && !drains && !self.orders.paused));
+    }
+
+    /// Nothing is under way, not even half a block.
+    fn is_at_rest(&self) -> bool {
+        self.outstanding.is_none() && self.session.is_neutral() && self.session.poll_deadline().is_none()
+    }
+
+    /// Goes on with other settings on the same transport.
+    fn renew(&mut self, settings: Arc<ConnectionSettings>) {
+        self.transmissions = self.shared.draw();
+        self.session = self.shared.session(&settings, &self.transmissions);
+        self.seen = 0;
+        self.pace = Pace::new(settings.peer_limits.clone(), Instant::now());
+        telemetry::conversation_renewed(&self.shared.name, &settings.plan.id, &settings.plan.version);
+        self.orders.settings = settings;
+    }
+
     pub(super) fn tell(&mut self, input: Input<'_>) {
         let now = self.shared.now();
         self.session.handle(now, input);
@@ -228,7 +282,7 @@ impl Conversation {
 
     pub(super) fn wake_at(&self, drain_end: Option<tokio::time::Instant>) -> tokio::time::Instant {
         let session = self.session.poll_deadline().map(|deadline| self.shared.origin + deadline);
-        let commit = self.outstanding.as_ref().map(|one| one.since + self.shared.limits.persist_deadline);
+        let commit = self.outstanding.as_ref().map(|one| one.since + self.shared.limits().persist_deadline);
         // Nothing to wait for: an hour is as good as never, and costs one wake-up.
         let never = Instant::now() + Duration::from_secs(3600);
         let reads = Some(self.pace.reads_from()).filter(|at| *at > Instant::now());
@@ -247,8 +301,8 @@ impl Conversation {
             telemetry::limit_reached(Limit::BytesPerSecond.name());
         }
         let neutral = self.session.is_neutral();
-        // What the spool cannot take, and noise on a line that nobody else could use, are not the peer's.
-        if !is_ready || neutral && self.shared.settings.on_serial {
+        // What is refused for our own reasons, and noise on a line that nobody else could use, are not the peer's.
+        if !is_ready || neutral && self.orders.settings.on_serial {
             self.pace.complete();
         }
         self.closing = self.closing.or(match self.pace.hear(neutral, now) {
@@ -265,10 +319,10 @@ impl Conversation {
 
     pub(super) fn refuse_late(&mut self) {
         if let Some(late) =
-            self.outstanding.take_if(|one| one.since.elapsed() >= self.shared.limits.persist_deadline)
+            self.outstanding.take_if(|one| one.since.elapsed() >= self.shared.limits().persist_deadline)
         {
             // A reply that comes yet changes nothing: the analyzer has been told to repeat.
-            telemetry::unit_refused(&self.shared.settings.name, telemetry::LATE);
+            telemetry::unit_refused(&self.shared.name, telemetry::LATE);
             let now = self.shared.now();
             self.session.not_persisted(now, late.token);
         }
@@ -278,12 +332,14 @@ impl Conversation {
         // The reply may have waited for us behind a slow write; what is late is late.
         self.refuse_late();
         let Some(outstanding) = self.outstanding.take_if(|one| one.token == token) else { return };
-        let name = &self.shared.settings.name;
+        let name = &self.shared.name;
         let now = self.shared.now();
         match reply {
             Ok(persisted) => {
                 telemetry::unit_committed(name, outstanding.since.elapsed());
                 for (message, filed) in outstanding.messages.iter().zip(&persisted.messages) {
+                    self.shared.observed.is(Fact::Message);
+                    self.shared.tell_sender(message.is_foreign);
                     telemetry::message_committed(name, message, matches!(filed.fresh, Fresh::Repeat(_)));
                 }
                 self.shared.settle(&outstanding.resolved, !outstanding.messages.is_empty());
@@ -304,7 +360,9 @@ impl Conversation {
         while let Some(effect) = self.session.poll_effect() {
             match effect {
                 Effect::Persist(persist) => self.persist(*persist),
-                Effect::Incomplete(incomplete) => self.shared.close_incomplete(*incomplete),
+                Effect::Incomplete(incomplete) => {
+                    self.shared.close_incomplete(&self.orders.settings, *incomplete)
+                }
                 Effect::Note(note) => self.note(&note),
                 Effect::Close(reason) => self.closing = Some(reason),
             }
@@ -319,7 +377,7 @@ impl Conversation {
         } else {
             self.pace.complete_message();
         }
-        let settings = &self.shared.settings;
+        let settings = &self.orders.settings;
         let mut messages = Vec::with_capacity(completes.len());
         let mut resolved = Vec::new();
         let mut records = Vec::with_capacity(completes.len());
@@ -360,13 +418,22 @@ impl Conversation {
         if !matches!(note, Note::Opened | Note::Fault(_) | Note::Tolerated(_)) {
             self.pace.complete();
         }
-        let name = &self.shared.settings.name;
+        let name = &self.shared.name;
         match note {
-            Note::Opened => {}
-            Note::Ended(reason) => telemetry::session_ended(name, *reason),
+            Note::Opened => self.shared.observed.session(self.number, true),
+            Note::Ended(reason) => {
+                telemetry::session_ended(name, *reason);
+                self.shared.observed.session(self.number, false);
+            }
             Note::EmptySession => self.empty_sessions += 1,
-            Note::Fault(fault) => telemetry::link_fault(name, fault),
-            Note::Tolerated(tolerance) => telemetry::link_tolerance(name, *tolerance),
+            Note::Fault(fault) => {
+                telemetry::link_fault(name, fault);
+                self.shared.observed.is(Fact::Fault(fault.kind.code()));
+            }
+            Note::Tolerated(tolerance) => {
+                telemetry::link_tolerance(name, *tolerance);
+                self.shared.observed.is(Fact::Tolerated(tolerance.name()));
+            }
             Note::UnansweredQuery => {
                 telemetry::query_unanswered(name);
                 self.queries += 1;
@@ -382,7 +449,7 @@ impl Conversation {
     /// One request for all that came at once: a line full of empty sessions must not fill the queue
     /// that the others' frames go through.
     pub(super) fn count(&mut self) {
-        let (shared, name) = (&self.shared, &self.shared.settings.name);
+        let (shared, name) = (&self.shared, &self.shared.name);
         for (tally, more) in [
             (Tally::EmptySessions, core::mem::take(&mut self.empty_sessions)),
             (Tally::UnansweredQueries, core::mem::take(&mut self.queries)),

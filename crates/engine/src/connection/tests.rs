@@ -27,6 +27,8 @@ impl Bench {
         let settings = ConnectionSettings {
             name: "a".to_owned(),
             plan: Arc::new(Library::embedded().compile("generic/lis02").unwrap().plan.unwrap()),
+            identity: Identity::Hold,
+            signs: Vec::new(),
             strict: None,
             zone: TimeZone::UTC,
             plaintext: false,
@@ -34,6 +36,7 @@ impl Bench {
             endpoint: Endpoint::TcpListen(TcpListenSettings::new("127.0.0.1:0".parse().unwrap())),
             capture_bytes_max: None,
             peer_limits: PeerLimits::default(),
+            incomplete_hold: Duration::from_secs(900),
         };
         let limits = Limits { persist_deadline, message_bytes_max: 16 << 20, drain_timeout: Duration::ZERO };
         let sinks = vec!["lis".to_owned()];
@@ -66,7 +69,8 @@ impl Bench {
         let transmissions = self.shared.draw();
         let conversation = Conversation {
             shared: Arc::clone(&self.shared),
-            session: self.shared.session(&transmissions),
+            orders: self.shared.orders.borrow().clone(),
+            session: self.shared.session(&self.shared.settings(), &transmissions),
             transmissions,
             seen: 0,
             outstanding: None,
@@ -75,17 +79,17 @@ impl Bench {
             commits,
             pace: Pace::new(PeerLimits::default(), Instant::now()),
             closing: None,
+            number: 0,
         };
         (conversation, replies)
     }
 
     /// A socket of the connection, and its conversation.
-    fn dial(&self) -> (Connection, tokio::task::JoinHandle<()>, watch::Sender<bool>) {
+    fn dial(&self) -> (Connection, tokio::task::JoinHandle<()>) {
         let (ours, theirs) = Connection::pair(4096);
         assert_eq!(*theirs.peer(), Peer::Memory);
         let (_, ready) = watch::channel(true);
-        let (stop, stopped) = watch::channel(false);
-        (theirs, tokio::spawn(supervise(Arc::clone(&self.shared), ours, ready, stopped)), stop)
+        (theirs, tokio::spawn(supervise(Arc::clone(&self.shared), ours, ready)))
     }
 }
 
@@ -171,10 +175,10 @@ fn a_whole_repeat_beside_the_dead_line_settles_what_breaks_off_there_later() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let bench = Bench::new(WRITE_TIMEOUT);
     runtime.block_on(async {
-        let (mut dead, dead_task, _stop) = bench.dial();
+        let (mut dead, dead_task) = bench.dial();
         exchange(&mut dead, b"\x05").await;
         exchange(&mut dead, &frame(1, "H|\\^&")).await;
-        let (mut live, live_task, _stop) = bench.dial();
+        let (mut live, live_task) = bench.dial();
         exchange(&mut live, b"\x05").await;
         drop(dead);
         dead_task.await.unwrap();

@@ -114,6 +114,7 @@ impl Host {
 
     fn session(&self, first_transmission: u64) -> Session {
         Session::new(Settings {
+            identity: labwire_session::Identity::Hold,
             plan: Arc::clone(&self.plan),
             strict: None,
             transport: self.transport,
