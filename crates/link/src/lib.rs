@@ -22,6 +22,7 @@ mod lis01;
 mod machine;
 mod mllp;
 mod output;
+pub mod sabotage;
 mod skipped;
 mod timers;
 mod tolerance;

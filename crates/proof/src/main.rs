@@ -19,6 +19,10 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Arguments { seeds, seed } = Arguments::parse();
+    if let Err(error) = sabotage() {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     let begun = Instant::now();
     match simulator::run_many(seed, seeds) {
         Ok(report) => {
@@ -30,4 +34,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Plants what the environment asks for.
+#[cfg(labwire_sabotage)]
+fn sabotage() -> Result<(), String> {
+    let words = std::env::var(labwire_store::sabotage::VARIABLE).unwrap_or_default();
+    labwire_link::sabotage::plant(&words).map_err(|word| format!("`{word}` is no planted bug"))
+}
+
+#[cfg(not(labwire_sabotage))]
+fn sabotage() -> Result<(), String> {
+    labwire_store::sabotage::refuse_in_release().map_err(|error| error.to_string())
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use labwire_driver::{Context, Plan, Protocol};
+use labwire_link::sabotage::{Bug, planted};
 use labwire_link::{self as link, FaultKind, Link, Machine as _, UnitEnd};
 use labwire_message::lis02::Resumption;
 use labwire_model::{DecodedMessage, MessageKind};
@@ -257,6 +258,9 @@ impl Session {
         self.link.handle(now.monotonic, link::Input::Refuse(pending.link_token));
         // NAK of a line of release 2 makes the sender repeat, as some replies do; silence on an open
         // stream does not.
+        if planted(Bug::AnswerRefusedBlock) {
+            self.reply(now, &pending.replies);
+        }
         let repeats =
             self.settings.plan.link.has_commit_replies() || self.reply_failure(now, &pending.replies);
         if pending.replies.is_hl7() && !repeats {
@@ -269,7 +273,7 @@ impl Session {
     /// A unit that is not acknowledged leaves no trace.
     fn forget_pending(&mut self) -> Option<Pending> {
         let pending = self.pending.take()?;
-        if let Some(mark) = pending.mark {
+        if let Some(mark) = pending.mark.filter(|_| !planted(Bug::KeepRefusedFrame)) {
             self.reception.undo(mark);
         }
         Some(pending)
@@ -344,7 +348,7 @@ impl Session {
                 link::Event::Fault(fault) => {
                     // The machine has refused the unit by itself: the analyzer sends it again, so
                     // a commit that comes yet must not count.
-                    if fault.kind == FaultKind::VerdictLate {
+                    if fault.kind == FaultKind::VerdictLate && !planted(Bug::AcknowledgeLateVerdict) {
                         self.forget_pending();
                     }
                     self.note(Note::Fault(fault));
@@ -368,7 +372,7 @@ impl Session {
 
     /// Keeps what was received of a message that did not complete.
     pub(crate) fn end_reception(&mut self) {
-        if self.reception.is_empty() {
+        if self.reception.is_empty() || planted(Bug::KeepTornText) {
             return;
         }
         let (transmission, raw) = self.reception.take();
@@ -387,7 +391,7 @@ impl Session {
         end: UnitEnd,
     ) {
         self.units_in_session += 1;
-        let ends_chain = end == UnitEnd::End;
+        let ends_chain = end == UnitEnd::End || planted(Bug::IntermediateAsEnd);
         if self.reception.text().len() + bytes.len() > self.settings.message_bytes_max {
             self.link.handle(now.monotonic, link::Input::Refuse(link_token));
             self.effects.push_back(Effect::Close(MESSAGE_TOO_LONG));
@@ -426,6 +430,9 @@ impl Session {
             self.end_reception();
         }
         let mark = self.reception.append(&frame.bytes, frame.ends_chain);
+        if planted(Bug::KeepFrameTwice) {
+            self.reception.append(&frame.bytes, frame.ends_chain);
+        }
         let mut completes = Vec::new();
         let mut settled = Vec::new();
         let mut taken = 0;
@@ -485,6 +492,9 @@ impl Session {
             };
             settled.push(unsettled.transmission);
             resolves.push(Resolves { transmission: unsettled.transmission, how });
+            if planted(Bug::SettleNewestOnly) {
+                break;
+            }
         }
         Message { raw, decoded, resolves, previous_reply_received: false }
     }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `crash:before-commit:N` | abort right before the N-th commit that carries analyzer data |
 //! | `crash:after-commit:N` | abort right after that commit, before any reply |
+//! | `link:…` | a bug of the link machines and the session, planted by whoever runs them |
 //! | `ack-before-commit` | send the replies, wait, then commit: the bug that the whole design excludes |
 
 use crate::StoreError;
@@ -99,6 +100,9 @@ mod planted {
             let mut planted = Self::default();
             for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
                 let mut parts = word.split(':');
+                if parts.clone().next() == Some("link") {
+                    continue;
+                }
                 match (parts.next(), parts.next(), parts.next().map(str::parse), parts.next()) {
                     (Some("crash"), Some("before-commit"), Some(Ok(number)), None) => {
                         planted.crashes.push((Point::BeforeCommit, number));

@@ -29,7 +29,7 @@ pub(crate) fn run_as_compiler_wrapper() -> Option<ExitCode> {
     Some(ExitCode::FAILURE)
 }
 
-/// Builds the binary and gives its path. Build messages go to stderr.
+/// Builds the binary, and the simulator beside it, and gives its path. Build messages go to stderr.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let wrapper = std::env::current_exe().context("failed to find xtask itself")?;
     let shared = target_directory()?;
@@ -38,6 +38,7 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
         run::cargo()
             .current_dir(root()?)
             .args(["build", "--package", "labwire", "--bin", "labwire"])
+            .args(["--package", "labwire-proof", "--bin", "labwire-simulate"])
             .env("RUSTC_WORKSPACE_WRAPPER", &wrapper)
             .env(WRAPPER_VARIABLE, "1")
             .env("CARGO_BUILD_BUILD_DIR", &shared)

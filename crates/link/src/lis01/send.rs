@@ -11,6 +11,7 @@ use super::frame::is_restricted;
 use super::timers::Timer;
 use super::{Capability, InterruptPolicy, LineState, Lis01, Packing, Role, following};
 use crate::control::{ACK, CR, ENQ, EOT, NAK};
+use crate::sabotage::{Bug, planted};
 use crate::{Event, FaultKind, Reply, SendFailure, Tolerance, UnitEnd};
 
 /// Failures in a row after which the pauses grow.
@@ -284,6 +285,7 @@ impl Lis01 {
                 }
                 InterruptPolicy::AtOnce => self.interrupted(now),
             },
+            NAK if planted(Bug::RefusalAsAcknowledgement) => self.frame_acknowledged(now),
             NAK => {
                 let attempt = self.outgoing.attempt;
                 self.frame_refused(now, FaultKind::FrameRefused { attempt }, at);

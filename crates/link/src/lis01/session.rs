@@ -9,6 +9,7 @@ use super::frame::terminator;
 use super::timers::Timer;
 use super::{Capability, LineState, Lis01, following, is_end, opens_message};
 use crate::control::{ACK, EOT, NAK, STX};
+use crate::sabotage::{Bug, planted};
 use crate::{EndReason, Event, FaultKind, Reply, Token, Tolerance, UnitEnd};
 
 /// What a session remembers from frame to frame.
@@ -139,6 +140,9 @@ impl Lis01 {
     }
 
     fn judge_checksum(&mut self) -> Result<(), FaultKind> {
+        if planted(Bug::SkipChecksum) {
+            return Ok(());
+        }
         let frame = &self.incoming;
         let terminator = terminator(frame.end);
         let (sent, computed) = (frame.check.value, frame.sum);
@@ -188,7 +192,7 @@ impl Lis01 {
             return Ok(Novelty::New);
         }
         if self.is_repeat(received) {
-            return Ok(Novelty::Repeat);
+            return Ok(if planted(Bug::RepeatAsNew) { Novelty::New } else { Novelty::Repeat });
         }
         if self.numbers_restart() && self.settings.tolerates(Tolerance::FrameNumberRestart) {
             self.tolerate(Tolerance::FrameNumberRestart);
@@ -238,24 +242,36 @@ impl Lis01 {
             Novelty::Repeat => Event::Repeat { token, number },
         });
         self.verdict = Some(Verdict { token, number, novelty });
+        if planted(Bug::AcknowledgeBeforeVerdict) {
+            self.output.transmit.push(ACK);
+        }
         self.timers.set(Timer::Verdict, now + self.settings.verdict_timeout);
     }
 
     pub(super) fn accept(&mut self, now: Duration, token: Token) {
-        let Some(verdict) = self.take_verdict(token) else { return };
+        let Some(verdict) = self.take_verdict(token) else {
+            if planted(Bug::AcknowledgeLateVerdict) {
+                self.reply(now, ACK);
+            }
+            return;
+        };
         if verdict.novelty == Novelty::New {
-            self.session.expected = following(verdict.number);
+            if !planted(Bug::FrameNumberStuck) {
+                self.session.expected = following(verdict.number);
+            }
             self.session.last = Some((verdict.number, self.incoming.end));
             core::mem::swap(&mut self.session.last_text, &mut self.incoming.text);
         }
         // Half a record would be lost if the line changed hands after an intermediate frame.
         let interrupts = self.session.line_wanted && is_end(self.incoming.end);
-        self.reply(now, if interrupts { EOT } else { ACK });
+        if !planted(Bug::AcknowledgeBeforeVerdict) {
+            self.reply(now, if interrupts { EOT } else { ACK });
+        }
     }
 
     pub(super) fn refuse(&mut self, now: Duration, token: Token) {
-        if self.take_verdict(token).is_some() {
-            self.reply(now, NAK);
+        if self.take_verdict(token).is_some() && !planted(Bug::AcknowledgeBeforeVerdict) {
+            self.reply(now, if planted(Bug::AcknowledgeRefusal) { ACK } else { NAK });
         }
     }
 
