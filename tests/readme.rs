@@ -2,7 +2,7 @@
 //!
 //! Only the place is changed: `/tmp/labwire` becomes a temporary directory and the ports become free
 //! ones. In other pages a block that begins with ```` ```sh runnable ```` is run the same way, in the
-//! root of the repository.
+//! root of the repository, and a block ```` ```text printed ```` shows lines of what it prints.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
@@ -243,23 +243,42 @@ fn pages() -> Vec<PathBuf> {
     found
 }
 
+/// Runs the blocks of a page that say they run. Each line of a block `text printed` behind one must be
+/// among what it says; `…` stands for anything.
 fn run_page(page: &Path) -> usize {
     let text = fs::read_to_string(page).unwrap();
-    let marked: Vec<Block> =
-        blocks(&text).into_iter().filter(|block| block.language == "sh runnable").collect();
     let desk = Desk::new();
-    for block in &marked {
-        let output = desk.shell(&desk.here(&block.text)).output().unwrap();
-        let said = self::text(&output);
-        assert!(
-            output.status.success(),
-            "{}:{} ended with {}:\n{said}",
-            page.display(),
-            block.line,
-            output.status
-        );
+    let mut ran = 0;
+    // Nothing where the tool of the block is not on this machine.
+    let mut said: Option<String> = None;
+    for block in blocks(&text) {
+        let place = format!("{}:{}", page.display(), block.line);
+        match block.language.as_str() {
+            "sh runnable" => {
+                said = block.text.split_whitespace().next().is_some_and(is_here).then(|| {
+                    let output = desk.shell(&desk.here(&block.text)).output().unwrap();
+                    let said = self::text(&output);
+                    assert!(output.status.success(), "{place} ended with {}:\n{said}", output.status);
+                    said
+                });
+                ran += 1;
+            }
+            "text printed" => {
+                for line in desk.here(&block.text).lines() {
+                    let is_there = |said: &String| said.lines().any(|printed| is_like(printed, line));
+                    assert!(said.as_ref().is_none_or(is_there), "{place}: `{line}` is not in\n{said:?}");
+                }
+            }
+            _ => {}
+        }
     }
-    marked.len()
+    ran
+}
+
+fn is_like(line: &str, pattern: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('…') else { return line == pattern };
+    let Some(line) = line.strip_prefix(first) else { return false };
+    line.char_indices().map(|(at, _)| at).chain([line.len()]).any(|at| is_like(&line[at..], rest))
 }
 
 #[test]
