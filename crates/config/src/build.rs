@@ -11,8 +11,8 @@ use crate::judge::sqlite_path;
 use crate::keys::{self, SITE};
 use crate::site::{
     AdminConfig, CallersConfig, CaptureConfig, ConnectionConfig, ControlConfig, DataBits, EndpointConfig,
-    ErrorMode, FlowControl, IdentifyConfig, KeySource, LimitsConfig, LisConfig, LivenessConfig, Parity,
-    PeerLimits, SerialConfig, SiteConfig, SpoolConfig, StopBits, TlsClientsConfig, TlsConnectConfig,
+    ErrorMode, FlowControl, IdentifyConfig, KeySource, LimitsConfig, LineConfig, LisConfig, LivenessConfig,
+    Parity, PeerLimits, SerialConfig, SiteConfig, SpoolConfig, StopBits, TlsClientsConfig, TlsConnectConfig,
     TlsIdentityConfig, TlsListenConfig, TlsVersion, WhenFull,
 };
 
@@ -120,32 +120,41 @@ fn endpoint(node: &Node, limits: &LimitsConfig) -> Option<EndpointConfig> {
                 Some(tls) => Some(tls_connect(tls, addr)?),
                 None => None,
             },
+            rfc2217: match node.table("rfc2217") {
+                Some(port) => Some(line(port, &keys::RFC2217)?),
+                None => None,
+            },
         });
     }
     let serial = node.table("serial")?;
-    let keys = &keys::SERIAL;
     Some(EndpointConfig::Serial(SerialConfig {
         device: PathBuf::from(serial.text("device")?),
-        baud: u32::try_from(serial.integer("baud").or(default_in(keys, "baud")?.parse().ok())?).ok()?,
-        data_bits: match serial.integer("data_bits").or(default_in(keys, "data_bits")?.parse().ok())? {
+        line: line(serial, &keys::SERIAL)?,
+    }))
+}
+
+fn line(node: &Node, keys: &'static Table) -> Option<LineConfig> {
+    Some(LineConfig {
+        baud: u32::try_from(node.integer("baud").or(default_in(keys, "baud")?.parse().ok())?).ok()?,
+        data_bits: match node.integer("data_bits").or(default_in(keys, "data_bits")?.parse().ok())? {
             7 => DataBits::Seven,
             _ => DataBits::Eight,
         },
-        parity: match serial.text("parity").or(default_in(keys, "parity"))? {
+        parity: match node.text("parity").or(default_in(keys, "parity"))? {
             "even" => Parity::Even,
             "odd" => Parity::Odd,
             _ => Parity::None,
         },
-        stop_bits: match serial.integer("stop_bits").or(default_in(keys, "stop_bits")?.parse().ok())? {
+        stop_bits: match node.integer("stop_bits").or(default_in(keys, "stop_bits")?.parse().ok())? {
             2 => StopBits::Two,
             _ => StopBits::One,
         },
-        flow_control: match serial.text("flow_control").or(default_in(keys, "flow_control"))? {
+        flow_control: match node.text("flow_control").or(default_in(keys, "flow_control"))? {
             "software" => FlowControl::Software,
             "hardware" => FlowControl::Hardware,
             _ => FlowControl::None,
         },
-    }))
+    })
 }
 
 fn callers(node: &Node, limits: &LimitsConfig) -> Option<CallersConfig> {

@@ -228,16 +228,18 @@ fn leads_nowhere(tcp: &Node) -> bool {
     tcp.is_table() && tcp.entries().iter().all(|entry| BESIDE.contains(&entry.key.as_str()))
 }
 
-/// Keys about callers where nobody calls, and about the network where there is none.
+/// Keys about callers where nobody calls, about the network where there is none, and about a terminal
+/// server where none is dialled.
 fn meaningless(connection: &Node, problems: &mut Vec<Problem>) {
     const CALLERS: [&str; 3] = ["connections_max", "when_full", "connects_per_minute_max"];
     const NETWORK: [&str; 2] = ["idle_timeout", "tls"];
+    const TERMINAL_SERVER: [&str; 1] = ["rfc2217"];
     let (on, keys): (_, &[&[&str]]) = if connection.get("tcp.listen").is_some() {
-        return;
+        ("where the analyzer connects to us", &[&TERMINAL_SERVER])
     } else if connection.get("tcp.connect").is_some() {
         ("where we connect to the analyzer", &[&CALLERS])
     } else if connection.get("serial").is_some() {
-        ("on a serial line", &[&CALLERS, &NETWORK])
+        ("on a serial line", &[&CALLERS, &NETWORK, &TERMINAL_SERVER])
     } else {
         return;
     };

@@ -318,6 +318,26 @@ pub(crate) static TLS: Table = Table::new(
     ("insecure", "certificates are always verified; a self-signed one can be named as its own `ca` or `client_ca`"),
 ]);
 
+const BAUD: Key = Key::optional(
+    "baud",
+    Shape::IntegerOneOf(&[300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200]),
+    "Bits a second.",
+)
+.default("9600");
+const DATA_BITS: Key =
+    Key::optional("data_bits", Shape::IntegerOneOf(&[7, 8]), "Bits of a character.").default("8");
+const PARITY: Key =
+    Key::optional("parity", Shape::OneOf(&["none", "even", "odd"]), "The check bit of a character.")
+        .default("\"none\"");
+const STOP_BITS: Key =
+    Key::optional("stop_bits", Shape::IntegerOneOf(&[1, 2]), "Bits behind a character.").default("1");
+const FLOW_CONTROL: Key = Key::optional(
+    "flow_control",
+    Shape::OneOf(&["none", "software", "hardware"]),
+    "How either side makes the other one wait: not at all, by XON and XOFF, by RTS and CTS.",
+)
+.default("\"none\"");
+
 pub(crate) static SERIAL: Table = Table::new(
     "serial",
     "A serial line.",
@@ -328,22 +348,11 @@ pub(crate) static SERIAL: Table = Table::new(
             "The device file. A path under `/dev/serial/by-id/` stays the same when the adapter is plugged in elsewhere.",
         )
         .example("\"/dev/serial/by-id/usb-FTDI_FT232R-if00-port0\""),
-        Key::optional(
-            "baud",
-            Shape::IntegerOneOf(&[300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200]),
-            "Bits a second.",
-        )
-        .default("9600"),
-        Key::optional("data_bits", Shape::IntegerOneOf(&[7, 8]), "Bits of a character.").default("8"),
-        Key::optional("parity", Shape::OneOf(&["none", "even", "odd"]), "The check bit of a character.")
-            .default("\"none\""),
-        Key::optional("stop_bits", Shape::IntegerOneOf(&[1, 2]), "Bits behind a character.").default("1"),
-        Key::optional(
-            "flow_control",
-            Shape::OneOf(&["none", "software", "hardware"]),
-            "How either side makes the other one wait: not at all, by XON and XOFF, by RTS and CTS.",
-        )
-        .default("\"none\""),
+        BAUD,
+        DATA_BITS,
+        PARITY,
+        STOP_BITS,
+        FLOW_CONTROL,
     ],
 )
 .hints(&[
@@ -352,6 +361,18 @@ pub(crate) static SERIAL: Table = Table::new(
     ("speed", "did you mean `baud`?"),
     ("rtscts", "write `flow_control = \"hardware\"`"),
     ("xonxoff", "write `flow_control = \"software\"`"),
+]);
+
+pub(crate) static RFC2217: Table = Table::new(
+    "rfc2217",
+    "The serial port of the terminal server at `tcp.connect`, set over the network by its COM port control (RFC 2217). A server that refuses a setting is not talked to. Without this table the server's own settings hold, and its raw port is dialled.",
+    &[BAUD, DATA_BITS, PARITY, STOP_BITS, FLOW_CONTROL],
+)
+.hints(&[
+    ("speed", "did you mean `baud`?"),
+    ("rtscts", "write `flow_control = \"hardware\"`"),
+    ("xonxoff", "write `flow_control = \"software\"`"),
+    ("device", "the terminal server's port is told by the port of `tcp.connect`"),
 ]);
 
 static CONNECTION: Table = Table::new(
@@ -376,6 +397,8 @@ static CONNECTION: Table = Table::new(
             .example("{ certificate = \"/etc/labwire/tls/labwire.pem\", key = \"/etc/labwire/tls/labwire.key\" }"),
         Key::optional("serial", Shape::Table(&SERIAL), "A serial line.")
             .example("{ device = \"/dev/serial/by-id/…\", baud = 9600 }"),
+        Key::optional("rfc2217", Shape::Table(&RFC2217), "The serial port of a terminal server.")
+            .example("{ baud = 9600 }"),
         Key::optional(
             "allow",
             Shape::ListOf(&Shape::Checked(&NETWORK)),
@@ -445,7 +468,7 @@ static CONNECTION: Table = Table::new(
             Shape::OneOf(&["close", "resync"]),
             "What is done about bytes that no protocol explains: the connection is closed, or they are skipped. Choose `resync` behind a serial-to-Ethernet box.",
         )
-        .default("as the driver profile says, else `close` for TCP and `resync` for a serial line"),
+        .default("as the driver profile says, else `close` for TCP and `resync` for a serial line, `rfc2217` included"),
         Key::optional(
             "incomplete_hold",
             INCOMPLETE_HOLD,
@@ -462,6 +485,7 @@ static CONNECTION: Table = Table::new(
     ("device", "write `serial = { device = \"/dev/serial/by-id/…\", baud = 9600 }`"),
     ("baud", "write `serial = { device = \"/dev/serial/by-id/…\", baud = 9600 }`"),
     ("type", "the kind of connection is told by its key: `tcp.listen`, `tcp.connect` or `serial`"),
+    ("telnet", "write `rfc2217 = { baud = 9600 }` beside `tcp.connect`"),
     ("certificate", "write `tls = { certificate = \"…\", key = \"…\" }`"),
     ("tenant", "this version serves one laboratory: `site.tenant`"),
     ("orders", "orders are not supported by this version"),

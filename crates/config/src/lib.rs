@@ -23,8 +23,8 @@ pub use network::Network;
 pub use page::{json_schema, reference_markdown};
 pub use site::{
     AdminConfig, CallersConfig, CaptureConfig, ConnectionConfig, ControlConfig, DataBits, EndpointConfig,
-    ErrorMode, FlowControl, IdentifyConfig, KeySource, LimitsConfig, LisConfig, LivenessConfig, Parity,
-    PeerLimits, SerialConfig, SiteConfig, SpoolConfig, StopBits, TlsClientsConfig, TlsConnectConfig,
+    ErrorMode, FlowControl, IdentifyConfig, KeySource, LimitsConfig, LineConfig, LisConfig, LivenessConfig,
+    Parity, PeerLimits, SerialConfig, SiteConfig, SpoolConfig, StopBits, TlsClientsConfig, TlsConnectConfig,
     TlsIdentityConfig, TlsListenConfig, TlsVersion, WhenFull,
 };
 

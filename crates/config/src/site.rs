@@ -285,12 +285,21 @@ pub enum EndpointConfig {
         liveness: LivenessConfig,
         /// TLS; in clear without it.
         tls: Option<TlsConnectConfig>,
+        /// The serial port of the terminal server there, where it is set over the network.
+        rfc2217: Option<LineConfig>,
     },
     /// A serial line.
     Serial(SerialConfig),
 }
 
 impl EndpointConfig {
+    /// Whether a serial line is the way to the analyzer, here or behind a terminal server that we set:
+    /// closing it and opening it again tells the analyzer nothing.
+    #[must_use]
+    pub const fn is_serial(&self) -> bool {
+        matches!(self, Self::Serial(_) | Self::TcpConnect { rfc2217: Some(_), .. })
+    }
+
     /// Whether a peer may talk to us here.
     #[must_use]
     pub fn admits(&self, peer: IpAddr) -> bool {
@@ -312,6 +321,13 @@ impl EndpointConfig {
 pub struct SerialConfig {
     /// The device file.
     pub device: PathBuf,
+    /// How characters go over it.
+    pub line: LineConfig,
+}
+
+/// How characters go over a serial line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineConfig {
     /// Bits a second.
     pub baud: u32,
     /// Bits of a character.

@@ -102,7 +102,8 @@ fn what_the_file_says_is_what_holds() {
 #[test]
 fn a_serial_line_is_8_n_1_at_9600_unless_the_file_says_otherwise() {
     let serial = |text: &str| match loaded(&connection(text)).connections.remove(0).endpoint {
-        EndpointConfig::Serial(serial) => serial,
+        EndpointConfig::Serial(serial) => serial.line,
+        EndpointConfig::TcpConnect { rfc2217: Some(line), .. } => line,
         other => panic!("{other:?}"),
     };
     let line = serial("serial = { device = \"/dev/pts/3\" }");
@@ -113,6 +114,12 @@ fn a_serial_line_is_8_n_1_at_9600_unless_the_file_says_otherwise() {
     );
     assert_eq!((line.baud, line.data_bits, line.parity), (300, DataBits::Seven, Parity::Odd));
     assert_eq!((line.stop_bits, line.flow_control), (StopBits::Two, FlowControl::Software));
+    let there = |keys: &str| serial(&format!("tcp.connect = \"127.0.0.1:4001\"\nrfc2217 = {{ {keys} }}"));
+    assert_eq!(there(""), serial("serial = { device = \"/dev/pts/3\" }"), "behind a terminal server too");
+    assert_eq!(
+        there("baud = 300, data_bits = 7, parity = \"odd\", stop_bits = 2, flow_control = \"software\""),
+        line
+    );
 }
 
 #[test]

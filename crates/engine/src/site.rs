@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use core::time::Duration;
 
-use labwire_config::{ConnectionConfig, EndpointConfig, ErrorMode, IdentifyConfig, LisConfig, SiteConfig};
+use labwire_config::{ConnectionConfig, ErrorMode, IdentifyConfig, LisConfig, SiteConfig};
 use labwire_driver::{Library, Plan};
 use labwire_schema::{Problem, Source};
 use labwire_session::Identity;
@@ -124,7 +124,7 @@ fn settings(site: &SiteConfig, connection: &ConnectionConfig, mut plan: Plan) ->
         },
         strict: connection.strict,
         plaintext: connection.is_plaintext(),
-        on_serial: matches!(connection.endpoint, EndpointConfig::Serial(_)),
+        on_serial: connection.endpoint.is_serial(),
         zone: connection.time_zone.clone(),
         endpoint: endpoint(&connection.endpoint),
         peer_limits: PeerLimits {

@@ -13,6 +13,7 @@ mod names;
 mod pair;
 mod peer;
 mod seed;
+mod terminal_server;
 mod wire;
 
 pub use bench::{Bench, Judge};
@@ -20,4 +21,5 @@ pub use names::{control_names, from_control_names};
 pub use pair::{Pair, Quiet, Side};
 pub use peer::{LinkPeer, Peer, Unit, Verdicts};
 pub use seed::Seed;
+pub use terminal_server::{Manners, SerialSide, TerminalServer};
 pub use wire::{Chunks, Hurt, Wire};

@@ -95,6 +95,8 @@ pub struct TcpConnectSettings {
     pub liveness: Liveness,
     /// TLS; without it, what is exchanged can be read on the network.
     pub tls: Option<TlsConnectSettings>,
+    /// The serial port of the terminal server that is dialled, to be set by RFC 2217.
+    pub com_port: Option<LineSettings>,
 }
 
 impl TcpConnectSettings {
@@ -105,6 +107,7 @@ impl TcpConnectSettings {
             connect_timeout: Duration::from_secs(10),
             liveness: Liveness::DEFAULT,
             tls: None,
+            com_port: None,
         }
     }
 }
@@ -115,6 +118,20 @@ pub struct SerialSettings {
     /// The device. A path below `/dev/serial/by-id` is followed anew at each opening, so that a replugged
     /// adapter is found under whatever name it comes back.
     pub device: PathBuf,
+    /// How characters go over it.
+    pub line: LineSettings,
+}
+
+impl SerialSettings {
+    /// A port with the usual line.
+    pub fn new(device: impl Into<PathBuf>) -> Self {
+        Self { device: device.into(), line: LineSettings::default() }
+    }
+}
+
+/// How characters go over a serial line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineSettings {
     /// Bits per second.
     pub baud: u32,
     /// Bits of a character.
@@ -127,11 +144,10 @@ pub struct SerialSettings {
     pub flow: Flow,
 }
 
-impl SerialSettings {
+impl Default for LineSettings {
     /// 9600 bits per second, eight bits, no parity, one stop bit, no flow control.
-    pub fn new(device: impl Into<PathBuf>) -> Self {
+    fn default() -> Self {
         Self {
-            device: device.into(),
             baud: 9600,
             data_bits: DataBits::Eight,
             parity: Parity::None,

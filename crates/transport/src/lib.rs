@@ -1,5 +1,5 @@
-//! The lines that analyzers speak over: TCP in both directions, with TLS or in clear, serial ports,
-//! pseudo-terminals.
+//! The lines that analyzers speak over: TCP in both directions, with TLS or in clear, serial ports here and
+//! behind terminal servers, pseudo-terminals.
 //!
 //! - Opening: [`Listener`] accepts analyzers that dial in; [`Opener`] dials out or opens a serial port,
 //!   again and again, with [`Backoff`] between attempts.
@@ -13,6 +13,7 @@
 
 mod backoff;
 mod cidr;
+mod com_port;
 mod connection;
 mod endpoint;
 mod marks;
@@ -28,9 +29,10 @@ mod wire;
 
 pub use backoff::{Backoff, BackoffSettings};
 pub use cidr::{Cidr, CidrError};
+pub use com_port::{ComPortError, ComPortWire, Setting};
 pub use connection::{Connection, Peer, Received};
 pub use endpoint::{
-    DataBits, Endpoint, Flow, Liveness, Parity, SerialSettings, StopBits, TcpConnectSettings,
+    DataBits, Endpoint, Flow, LineSettings, Liveness, Parity, SerialSettings, StopBits, TcpConnectSettings,
     TcpListenSettings, UnknownName,
 };
 pub use marks::CharacterError;

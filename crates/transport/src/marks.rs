@@ -15,6 +15,8 @@ pub enum CharacterError {
     Damaged(u8),
     /// A break, or a zero byte with a parity error: the kernel does not tell them apart.
     Break,
+    /// Parity, framing or overrun error that a terminal server reports: one of the characters around it.
+    Unlocated,
 }
 
 impl CharacterError {
@@ -30,6 +32,7 @@ impl fmt::Display for CharacterError {
         match self {
             Self::Damaged(_) => f.write_str("parity or framing error"),
             Self::Break => f.write_str("break"),
+            Self::Unlocated => f.write_str("parity, framing or overrun error"),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
+use crate::com_port::ComPortError;
 use crate::connection::{Connection, Peer};
 use crate::endpoint::{SerialSettings, TcpConnectSettings};
 use crate::serial::SerialWire;
@@ -28,8 +29,8 @@ pub struct Failure {
     pub error: io::Error,
     /// The pause before the next attempt.
     pub pause: Duration,
-    /// Whether only a person can mend it: a certificate, a key, a name. Other certificates on disk end
-    /// the pause.
+    /// Whether only a person can mend it: a certificate, a key, a name, a terminal server's settings. Other
+    /// certificates on disk end the pause.
     pub is_configuration: bool,
 }
 
@@ -46,14 +47,14 @@ pub struct Opener {
 
 #[derive(Debug)]
 enum Target {
-    Tcp(Dialler),
+    Tcp(Box<Dialler>),
     Serial(SerialSettings),
 }
 
 impl Opener {
     /// Dials an analyzer.
     pub fn tcp(settings: TcpConnectSettings, backoff: Backoff) -> Self {
-        Self::new(Target::Tcp(Dialler::new(settings)), backoff)
+        Self::new(Target::Tcp(Box::new(Dialler::new(settings))), backoff)
     }
 
     /// Opens a serial port.
@@ -113,12 +114,16 @@ impl Opener {
         let pause = if is_configuration { self.backoff.pause_for_a_person() } else { self.backoff.pause() };
         let failure = Failure { attempt: self.attempt, error, pause, is_configuration };
         failed(&failure);
-        match &self.target {
-            Target::Tcp(Dialler { tls: Some(material), .. }) => {
+        let material = match &self.target {
+            Target::Tcp(dialler) => dialler.tls.as_ref(),
+            Target::Serial(_) => None,
+        };
+        match material {
+            Some(material) => {
                 // Other certificates may mend what these could not.
                 let _ = tokio::time::timeout(pause, material.replaced()).await;
             }
-            _ => tokio::time::sleep(pause).await,
+            None => tokio::time::sleep(pause).await,
         }
     }
 
@@ -135,6 +140,9 @@ impl Opener {
 
 /// Whether only a person can mend it.
 fn is_configuration(error: &io::Error) -> bool {
-    TlsFault::of(error).is_some_and(TlsFault::is_configuration)
-        || error.get_ref().is_some_and(|inner| inner.is::<TlsError>())
+    let is_own = error.get_ref().is_some_and(|inner| {
+        inner.is::<TlsError>()
+            || inner.downcast_ref().is_some_and(|error: &ComPortError| error.is_configuration())
+    });
+    is_own || TlsFault::of(error).is_some_and(TlsFault::is_configuration)
 }

@@ -91,7 +91,7 @@ impl SerialWire {
     /// # Errors
     /// See [`SerialError`].
     pub fn open(settings: &SerialSettings) -> Result<Self, SerialError> {
-        let device = &settings.device;
+        let SerialSettings { device, line } = settings;
         // A second descriptor for the terminal settings that tokio-serial does not offer. It comes first,
         // because once the port is exclusive nobody can open it again, ourselves included.
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -103,17 +103,17 @@ impl SerialWire {
                 "to be a serial port: it is no terminal device",
             ));
         }
-        let builder = tokio_serial::new(device.to_string_lossy(), settings.baud)
-            .data_bits(match settings.data_bits {
+        let builder = tokio_serial::new(device.to_string_lossy(), line.baud)
+            .data_bits(match line.data_bits {
                 DataBits::Seven => tokio_serial::DataBits::Seven,
                 DataBits::Eight => tokio_serial::DataBits::Eight,
             })
-            .parity(parity(settings.parity))
-            .stop_bits(match settings.stop_bits {
+            .parity(parity(line.parity))
+            .stop_bits(match line.stop_bits {
                 StopBits::One => tokio_serial::StopBits::One,
                 StopBits::Two => tokio_serial::StopBits::Two,
             })
-            .flow_control(match settings.flow {
+            .flow_control(match line.flow {
                 Flow::None => tokio_serial::FlowControl::None,
                 Flow::Software => tokio_serial::FlowControl::Software,
                 Flow::Hardware => tokio_serial::FlowControl::Hardware,
@@ -121,7 +121,7 @@ impl SerialWire {
             .exclusive(true);
         let stream = SerialStream::open(&builder).map_err(|error| from_serial(device, settings, error))?;
         verify(&stream, settings)?;
-        mark_errors(&control, settings.parity).map_err(|error| SerialError::Io(device.clone(), error))?;
+        mark_errors(&control, line.parity).map_err(|error| SerialError::Io(device.clone(), error))?;
         Ok(Self { stream, unmarker: Unmarker::default(), raw: Box::new([0; RAW_BYTES]), pending: 0..0 })
     }
 
@@ -152,11 +152,11 @@ impl SerialWire {
 /// settings are read back.
 fn verify(stream: &SerialStream, settings: &SerialSettings) -> Result<(), SerialError> {
     let refused = |what| Err(SerialError::Refused(settings.device.clone(), what));
-    if stream.parity().ok() != Some(parity(settings.parity)) {
+    if stream.parity().ok() != Some(parity(settings.line.parity)) {
         return refused("this parity; it runs without");
     }
     let seven = stream.data_bits().ok() == Some(tokio_serial::DataBits::Seven);
-    if seven != (settings.data_bits == DataBits::Seven) {
+    if seven != (settings.line.data_bits == DataBits::Seven) {
         return refused("this number of data bits");
     }
     Ok(())
@@ -183,7 +183,7 @@ fn mark_errors(control: impl std::os::fd::AsFd, parity: Parity) -> io::Result<()
 }
 
 fn from_serial(device: &Path, settings: &SerialSettings, error: tokio_serial::Error) -> SerialError {
-    let eight_n_one = settings.parity == Parity::None && settings.data_bits == DataBits::Eight;
+    let eight_n_one = settings.line.parity == Parity::None && settings.line.data_bits == DataBits::Eight;
     match error.kind {
         // tokio-serial reports EBUSY and a lost race for its lock in this way.
         ErrorKind::NoDevice => SerialError::Busy(device.to_owned(), holder(device)),

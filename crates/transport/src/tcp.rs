@@ -12,6 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::com_port::ComPortWire;
 use crate::connection::{Connection, Peer};
 use crate::endpoint::{Liveness, TcpConnectSettings, TcpListenSettings};
 use crate::places::Places;
@@ -309,6 +310,10 @@ impl Dialler {
             None => Wire::Tcp(stream),
             Some(material) => tls::connect(material, stream).await?.into(),
         };
+        let wire = match self.settings.com_port {
+            None => wire,
+            Some(line) => ComPortWire::negotiate(wire, line, self.settings.connect_timeout).await?.into(),
+        };
         Ok(Connection::new(wire, Peer::Address(address)))
     }
 }
@@ -316,8 +321,8 @@ impl Dialler {
 /// Dials once.
 ///
 /// # Errors
-/// The last address's refusal, a lookup that found nothing, the time-out, or what is wrong with TLS on
-/// either side.
+/// The last address's refusal, a lookup that found nothing, the time-out, what is wrong with TLS on
+/// either side, or a [`crate::ComPortError`].
 pub async fn connect(settings: &TcpConnectSettings) -> io::Result<Connection> {
     Dialler::new(settings.clone()).dial().await
 }

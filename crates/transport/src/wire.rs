@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::com_port::ComPortWire;
 use crate::pty::PseudoTerminal;
 use crate::serial::SerialWire;
 
@@ -20,6 +21,8 @@ pub enum Wire {
     Tls(Box<TlsStream<TcpStream>>),
     /// A serial port, or a pseudo-terminal's far end.
     Serial(SerialWire),
+    /// The serial port of a terminal server, set over the network.
+    ComPort(Box<ComPortWire>),
     /// A pseudo-terminal's near end.
     PseudoTerminal(PseudoTerminal),
     /// Two ends in one process.
@@ -39,6 +42,10 @@ macro_rules! each_wire {
             }
             Wire::Serial(stream) => {
                 let $wire = Pin::new(stream);
+                $call
+            }
+            Wire::ComPort(stream) => {
+                let $wire = Pin::new(stream.as_mut());
                 $call
             }
             Wire::PseudoTerminal(stream) => {
@@ -82,6 +89,12 @@ impl From<TcpStream> for Wire {
 impl From<TlsStream<TcpStream>> for Wire {
     fn from(stream: TlsStream<TcpStream>) -> Self {
         Self::Tls(Box::new(stream))
+    }
+}
+
+impl From<ComPortWire> for Wire {
+    fn from(port: ComPortWire) -> Self {
+        Self::ComPort(Box::new(port))
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use labwire_transport::{
-    Backoff, BackoffSettings, Connection, DataBits, Flow, Opener, Parity, Peer, PseudoTerminal, Received,
-    SerialError, SerialSettings, SerialWire, Wire,
+    Backoff, BackoffSettings, Connection, DataBits, Flow, LineSettings, Opener, Parity, Peer, PseudoTerminal,
+    Received, SerialError, SerialSettings, SerialWire, Wire,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -68,14 +68,15 @@ async fn what_the_analyzer_sent_before_the_port_was_open_is_not_echoed_back() {
 #[tokio::test]
 async fn a_port_that_does_not_run_as_configured_is_refused() {
     let analyzer = PseudoTerminal::open().unwrap();
-    let parity = SerialSettings { parity: Parity::Even, ..port(analyzer.path()) };
-    let seven = SerialSettings { data_bits: DataBits::Seven, ..port(analyzer.path()) };
-    for settings in [parity, seven] {
-        let error = SerialWire::open(&settings).unwrap_err();
+    let with = |line| SerialSettings { line, ..port(analyzer.path()) };
+    let parity = LineSettings { parity: Parity::Even, ..LineSettings::default() };
+    let seven = LineSettings { data_bits: DataBits::Seven, ..LineSettings::default() };
+    for line in [parity, seven] {
+        let error = SerialWire::open(&with(line)).unwrap_err();
         assert!(matches!(error, SerialError::Refused(..)), "{error}");
     }
-    SerialWire::open(&SerialSettings { flow: Flow::Software, baud: 115_200, ..port(analyzer.path()) })
-        .unwrap();
+    let fast = LineSettings { flow: Flow::Software, baud: 115_200, ..LineSettings::default() };
+    SerialWire::open(&with(fast)).unwrap();
 }
 
 #[tokio::test]
@@ -149,7 +150,8 @@ async fn a_line_whose_plug_is_pulled_ends_and_does_not_spin() {
 #[tokio::test]
 async fn an_analyzer_that_stops_the_flow_for_ever_does_not_hold_the_host() {
     let mut analyzer = PseudoTerminal::open().unwrap();
-    let wire = SerialWire::open(&SerialSettings { flow: Flow::Software, ..port(analyzer.path()) }).unwrap();
+    let line = LineSettings { flow: Flow::Software, ..LineSettings::default() };
+    let wire = SerialWire::open(&SerialSettings { line, ..port(analyzer.path()) }).unwrap();
     let mut host = Connection::new(Wire::Serial(wire), Peer::Memory);
     let (xoff, large) = (0x13, [b'x'; 1 << 17]);
     analyzer.write_all(&[xoff]).await.unwrap();

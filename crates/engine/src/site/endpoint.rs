@@ -2,12 +2,12 @@
 
 use labwire_config as config;
 use labwire_config::{
-    CallersConfig, DataBits, EndpointConfig, FlowControl, LivenessConfig, Parity, SerialConfig, StopBits,
+    CallersConfig, DataBits, EndpointConfig, FlowControl, LineConfig, LivenessConfig, Parity, StopBits,
     TlsConnectConfig, TlsIdentityConfig, TlsListenConfig,
 };
 use labwire_transport::{
-    Cidr, Endpoint, KeySource, Liveness, SerialSettings, TcpConnectSettings, TcpListenSettings, TlsClients,
-    TlsConnectSettings, TlsIdentity, TlsListenSettings, TlsVersion, WhenFull,
+    Cidr, Endpoint, KeySource, LineSettings, Liveness, SerialSettings, TcpConnectSettings, TcpListenSettings,
+    TlsClients, TlsConnectSettings, TlsIdentity, TlsListenSettings, TlsVersion, WhenFull,
 };
 
 pub(super) fn endpoint(endpoint: &EndpointConfig) -> Endpoint {
@@ -30,13 +30,17 @@ pub(super) fn endpoint(endpoint: &EndpointConfig) -> Endpoint {
             settings.tls = tls.as_ref().map(tls_listen);
             Endpoint::TcpListen(settings)
         }
-        EndpointConfig::TcpConnect { addr, liveness: alive, tls } => {
+        EndpointConfig::TcpConnect { addr, liveness: alive, tls, rfc2217 } => {
             let mut settings = TcpConnectSettings::new(addr.to_string());
             settings.liveness = liveness(alive);
             settings.tls = tls.as_ref().map(tls_connect);
+            settings.com_port = rfc2217.as_ref().map(line_settings);
             Endpoint::TcpConnect(settings)
         }
-        EndpointConfig::Serial(serial) => Endpoint::Serial(serial_settings(serial)),
+        EndpointConfig::Serial(serial) => Endpoint::Serial(SerialSettings {
+            device: serial.device.clone(),
+            line: line_settings(&serial.line),
+        }),
     }
 }
 
@@ -98,25 +102,24 @@ fn loopback() -> Vec<Cidr> {
     ["127.0.0.0/8", "::1/128"].iter().filter_map(|network| network.parse().ok()).collect()
 }
 
-fn serial_settings(serial: &SerialConfig) -> SerialSettings {
+fn line_settings(line: &LineConfig) -> LineSettings {
     use labwire_transport as transport;
-    SerialSettings {
-        device: serial.device.clone(),
-        baud: serial.baud,
-        data_bits: match serial.data_bits {
+    LineSettings {
+        baud: line.baud,
+        data_bits: match line.data_bits {
             DataBits::Seven => transport::DataBits::Seven,
             DataBits::Eight => transport::DataBits::Eight,
         },
-        parity: match serial.parity {
+        parity: match line.parity {
             Parity::None => transport::Parity::None,
             Parity::Even => transport::Parity::Even,
             Parity::Odd => transport::Parity::Odd,
         },
-        stop_bits: match serial.stop_bits {
+        stop_bits: match line.stop_bits {
             StopBits::One => transport::StopBits::One,
             StopBits::Two => transport::StopBits::Two,
         },
-        flow: match serial.flow_control {
+        flow: match line.flow_control {
             FlowControl::None => transport::Flow::None,
             FlowControl::Software => transport::Flow::Software,
             FlowControl::Hardware => transport::Flow::Hardware,
