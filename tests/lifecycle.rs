@@ -1,5 +1,5 @@
-//! The daemon as a service: ready, drained, refused a second time, handed sockets by the service
-//! manager, and what a broken-off message becomes over its lives.
+//! The daemon as a service: ready, drained, refused a second time, and what a broken-off message becomes
+//! over its lives.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
@@ -10,10 +10,9 @@ mod sender;
 mod support;
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 
 use sender::{ACK, ENQ, EOT, NAK, PROFILE, Sender, records, site_with};
 use support::{PATIENCE, Site, eventually, free_address, http_get, labwire};
@@ -159,50 +158,6 @@ fn a_spool_of_a_newer_program_is_refused_untouched() {
         assert!(said(&refused).contains("format 99"), "{}", said(&refused));
     }
     assert!(std::fs::read(site.spool()).unwrap() == before, "the spool is as it was");
-}
-
-/// A process of ours that ends with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[test]
-fn a_socket_of_the_service_manager_serves_the_connection_of_its_name() {
-    let (site, addresses) = site_with(&["first", "second"]);
-    let handed = TcpListener::bind(addresses[1]).unwrap();
-    // An analyzer that dials before the daemon is there waits in the kernel's queue.
-    let mut early = Sender::connect(addresses[1]);
-    let log = std::fs::File::create(site.path("log")).unwrap();
-    // The descriptor arrives as standard input; LISTEN_PID must be the daemon's own.
-    let activate = "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=second exec \"$0\" \"$@\" 3<&0 </dev/null";
-    let child = Command::new("sh")
-        .args(["-c", activate, BINARY, "run", "--config"])
-        .arg(site.config())
-        .stdin(Stdio::from(OwnedFd::from(handed)))
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let mut process = Process(child);
-    early.send("EARLY", "5.10");
-    Sender::connect(addresses[0]).send("FIRST", "5.20");
-    Sender::connect(addresses[1]).send("SECOND", "5.30");
-    site.await_lis_rows(3);
-    let connections: Vec<(String, u64)> = site
-        .json(&["status"])
-        .iter()
-        .filter(|line| line["type"] == "connection")
-        .map(|line| (line["connection"].as_str().unwrap().to_owned(), line["messages"].as_u64().unwrap()))
-        .collect();
-    assert_eq!(connections, [("first".to_owned(), 1), ("second".to_owned(), 2)]);
-    assert!(Command::new("kill").arg(process.0.id().to_string()).status().unwrap().success());
-    let ended = eventually("the daemon to end", || process.0.try_wait().unwrap());
-    assert_eq!(ended.code(), Some(0), "{}", site.log());
 }
 
 /// The next word that the service manager hears.

@@ -82,6 +82,22 @@ fn systemd_accepts_the_units_without_a_word() {
 }
 
 #[test]
+fn systemd_accepts_one_socket_unit_for_each_connection() {
+    let (directory, mut units) = installed_units();
+    let second = shipped("labwire.socket").replace("chemistry-1", "hematology-2").replace(":5600", ":5601");
+    assert!(second.contains("FileDescriptorName=hematology-2") && second.contains(":5601"), "{second}");
+    let path = directory.path().join("labwire-hematology-2.socket");
+    fs::write(&path, second).unwrap();
+    units.push(path);
+    let Some(output) =
+        tool("systemd units", Command::new("systemd-analyze").args(["verify", "--man=no"]).args(units))
+    else {
+        return;
+    };
+    assert!(output.status.success() && text(&output).is_empty(), "{}", text(&output));
+}
+
+#[test]
 fn systemd_would_have_noticed_a_mistake() {
     let (directory, _) = installed_units();
     let broken = directory.path().join("broken.service");

@@ -11,6 +11,7 @@ mod demo;
 mod driver;
 mod exit;
 mod findings;
+mod inherited;
 mod library;
 mod log_budget;
 mod reload;

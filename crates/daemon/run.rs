@@ -22,6 +22,7 @@ use crate::arguments::Run;
 use crate::check;
 use crate::control::Commands;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::inherited;
 use crate::log_budget::LogBudget;
 use crate::reload::Reloader;
 
@@ -36,7 +37,7 @@ pub(crate) fn run(arguments: &Run) -> Outcome {
     start_log(&arguments.log);
     std::panic::set_hook(Box::new(|panic| tell_panic(panic.location())));
     let (site, settings) = check::load_site(&arguments.config)?;
-    let inherited = inherited_listeners();
+    let inherited = inherited::listeners(&site)?;
     runtime()?.block_on(serve(&arguments.config, &site, settings, inherited))
 }
 
@@ -66,19 +67,6 @@ fn tell_panic(at: Option<&std::panic::Location<'_>>) {
     let at = at.map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current().name().unwrap_or_default().to_owned();
     tracing::error!(event = "defect", at, thread, "a defect of this program: please report it");
-}
-
-/// Listening sockets of systemd, by their name (`FileDescriptorName=`), which is the connection's.
-fn inherited_listeners() -> HashMap<String, TcpListener> {
-    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
-    let mut descriptors = listenfd::ListenFd::from_env();
-    let mut listeners = HashMap::new();
-    for (index, name) in names.split(':').enumerate() {
-        if let Ok(Some(listener)) = descriptors.take_tcp_listener(index) {
-            listeners.insert(name.to_owned(), listener);
-        }
-    }
-    listeners
 }
 
 pub(crate) fn start_failure(error: &StartError) -> Failure {
