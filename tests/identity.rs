@@ -101,6 +101,18 @@ fn an_analyzer_that_does_not_name_itself_is_believed_to_be_the_one_of_its_port()
 }
 
 #[test]
+fn what_tells_messages_apart_does_not_tell_analyzers_apart() {
+    let (site, addresses) = site_with_fingerprint(&[("bench", "")]);
+    let path = site.path("drivers/bench/named.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}\"H.12\" = '^Q$'\n")).unwrap();
+    let daemon = site.start();
+    send(addresses[0], "Counter^7", "PATIENT");
+    site.await_lis_rows(1);
+    ends_in_balance(daemon, &site);
+}
+
+#[test]
 fn swapped_cables_hold_both_lines_and_nothing_is_filed() {
     let (site, addresses) = site_with_fingerprint(&[
         ("first", "identify = { \"H.5.3\" = '^1001$' }"),
@@ -150,7 +162,7 @@ fn a_sign_that_the_messages_of_a_profile_cannot_show_is_a_mistake() {
     let (site, _) = site_with_fingerprint(&[("bench", "identify = { \"O.3\" = 'X', \"H.5\" = '(' }")]);
     let checked = site.labwire(&["check"]);
     let said = String::from_utf8_lossy(&checked.stderr);
-    assert!(said.contains("`O.3` is not in the header"), "{said}");
+    assert!(said.contains("`O.3` does not tell who speaks"), "{said}");
     assert!(said.contains("the regular expression cannot be read"), "{said}");
 }
 

@@ -27,8 +27,8 @@ static SUBJECT: Checked =
 static DRIVER: Checked =
     Checked { noun: "the id of a driver profile: \"vendor/model\"", check: judge::driver };
 static SIGN: Checked = Checked {
-    noun: "a field of the header such as \"H.5.1\" or \"MSH-3\"",
-    check: labwire_driver::check_header_path,
+    noun: "a field of the sender such as \"H.5.1\" or \"MSH-3\"",
+    check: labwire_driver::check_sender_path,
 };
 static PATTERN: Checked = Checked { noun: "a regular expression", check: labwire_driver::check_pattern };
 static IDENTIFY: Shape = Shape::Either(&[
@@ -453,7 +453,7 @@ static CONNECTION: Table = Table::new(
         Key::optional(
             "identify",
             IDENTIFY,
-            "What is done about a message whose header says that another analyzer than the profile's sent it: `\"hold\"` stores and acknowledges it and holds everything in it with the code `wrong-analyzer`, `\"note\"` files it and counts it, `\"off\"` does not look. A table of header fields and regular expressions takes the place of the profile's `[identify]` and holds: for an analyzer that the site has given another name, or, with its serial number, for two of the same model. A field that is absent or empty tells nothing.",
+            "What is done about a message whose sender (`H.5`, `MSH-3`, `MSH-4`) is another analyzer than the profile's: `\"hold\"` stores and acknowledges it and holds everything in it with the code `wrong-analyzer`, `\"note\"` files it and counts it, `\"off\"` does not look. A table of these fields and regular expressions takes the place of the profile's `[identify]` and holds: for an analyzer that the site has given another name, or, with its serial number, for two of the same model. A field that is absent or empty tells nothing.",
         )
         .default("\"hold\", where the profile has `[identify]`")
         .example("{ \"H.5.1\" = '^CHEM-2$' }"),

@@ -47,8 +47,9 @@ impl Plan {
     /// Where the message says that another analyzer sent it: a sentence for each place, without
     /// anything that was sent.
     ///
-    /// Only the header tells who speaks (`H`, `MSH`; of a text all of it). A field that is absent or
-    /// empty tells nothing: several analyzers leave the sender out, and the connection stands for it.
+    /// Only the header's sender fields tell who speaks (`H.5`, `MSH-3`, `MSH-4`; of a text all of it):
+    /// by the others a profile knows its messages, not its analyzer. One that is absent or empty tells
+    /// nothing: several analyzers leave the sender out, and the connection stands for it.
     /// A profile whose analyzer never names itself says so with `^$`, and a name contradicts it.
     #[must_use]
     pub fn contradictions(&self, bytes: &[u8]) -> Vec<String> {
@@ -71,7 +72,7 @@ impl Plan {
         signs
             .iter()
             .filter_map(|(path, pattern)| {
-                let path = path.as_ref().filter(|path| is_header(path))?;
+                let path = path.as_ref().filter(|path| names_sender(path))?;
                 let header = view.records().find(|record| record.name() == path.record)?;
                 let text = header.text(path, charset).filter(|text| !text.trim().is_empty())?;
                 (!pattern.is_match(&text)).then(|| format!("{path} does not match '{pattern}'"))
@@ -88,7 +89,7 @@ impl Plan {
         self.rules.identify = signs
             .iter()
             .map(|(at, pattern)| {
-                let path = header_path(at).map_err(|mistake| mistake.message)?;
+                let path = sender_path(at).map_err(|mistake| mistake.message)?;
                 let fits = match (&path, self.protocol) {
                     (None, protocol) => protocol == Protocol::Text,
                     (Some(path), Protocol::Lis02) => path.record == "H",
@@ -106,22 +107,20 @@ impl Plan {
     }
 }
 
-fn is_header(path: &Path) -> bool {
-    path.record == "H" || path.record == "MSH"
+/// LIS02-A2 §6.5: sender name or id. HL7: sending application and facility.
+fn names_sender(path: &Path) -> bool {
+    path.record == "H" && path.field == 5 || path.record == "MSH" && matches!(path.field, 3 | 4)
 }
 
 /// A place that tells who speaks; `None` for a whole text.
-fn header_path(text: &str) -> Result<Option<Path>, Mistake> {
+fn sender_path(text: &str) -> Result<Option<Path>, Mistake> {
     if text == "text" {
         return Ok(None);
     }
-    let help = "write a field of the header such as \"H.5.1\" or \"MSH-3\", or `text`";
+    let help = "write a field of the sender such as \"H.5.1\", \"MSH-3\" or \"MSH-4\", or `text`";
     match text.parse::<Path>() {
-        Ok(path) if is_header(&path) => Ok(Some(path)),
-        Ok(_) => {
-            Err(Mistake::new(format!("`{text}` is not in the header, and only it tells who speaks"))
-                .help(help))
-        }
+        Ok(path) if names_sender(&path) => Ok(Some(path)),
+        Ok(_) => Err(Mistake::new(format!("`{text}` does not tell who speaks")).help(help)),
         Err(_) => Err(Mistake::new(format!("`{text}` is not a field")).help(help)),
     }
 }
@@ -130,8 +129,8 @@ fn header_path(text: &str) -> Result<Option<Path>, Mistake> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check_header_path(text: &str) -> Result<(), Mistake> {
-    header_path(text).map(|_| ())
+pub fn check_sender_path(text: &str) -> Result<(), Mistake> {
+    sender_path(text).map(|_| ())
 }
 
 /// Judges a regular expression.

@@ -88,7 +88,7 @@ pub(crate) static PROFILE: Table = Table::new(
         Key::optional(
             "identify",
             CONDITION,
-            "How the analyzer is recognised on an unknown line or in a file. All must match the first record of that name; in a text profile the one key is `text`, matched against the whole message. On a live line a header field (`H`, `MSH`) or text that does not match means that another analyzer is on the port: the message is stored and acknowledged, and everything in it held with the code `wrong-analyzer`. A header field that is absent or empty tells nothing.",
+            "How the analyzer is recognised on an unknown line or in a file. All must match the first record of that name; in a text profile the one key is `text`, matched against the whole message. On a live line a field of the sender (`H.5`, `MSH-3`, `MSH-4`) or a text that does not match means that another analyzer is on the port: the message is stored and acknowledged, and everything in it held with the code `wrong-analyzer`. One that is absent or empty tells nothing, and the other fields tell messages apart, not analyzers.",
         ),
         Key::optional("message", Shape::Table(&MESSAGE), "The message as a whole."),
         Key::optional("specimen", Shape::Table(&SPECIMEN), "Whose result it is."),

@@ -31,7 +31,7 @@ mod version;
 pub use acknowledge::{Acknowledge, NotStored, ReplyMode, Unnamed};
 pub use compose::{Part, Recipe, TextGroups, TextLayout, TextShape};
 pub use document::{json_schema, overview_markdown, reference_markdown};
-pub use identify::{check_header_path, check_pattern};
+pub use identify::{check_pattern, check_sender_path};
 pub use library::{Compiled, Identified, Library, Report};
 pub use link::{Dialect, LinkSettings};
 pub use place::Place;
