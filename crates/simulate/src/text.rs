@@ -15,7 +15,7 @@ pub(crate) fn holds_one_row(plan: &Plan) -> bool {
 pub(crate) fn compose(plan: &Plan, draft: &Draft) -> Option<Vec<u8>> {
     let text = match plan.text_shape()? {
         TextShape::Rows { fields, row } => rows(plan, draft, fields, row)?,
-        TextShape::Tagged { separator, record, .. } => return tagged(plan, draft, separator, record),
+        TextShape::Tagged { separator, record, row } => return tagged(plan, draft, separator, record, row),
         TextShape::Layout(layout) => laid_out(plan, draft, &layout),
     };
     Some(text.into_bytes())
@@ -37,13 +37,13 @@ fn rows(plan: &Plan, draft: &Draft, mut fields: Vec<(&str, &str)>, row: &str) ->
     Some(pieces.join(" "))
 }
 
-fn tagged(plan: &Plan, draft: &Draft, separator: &[u8], record: &[u8]) -> Option<Vec<u8>> {
+fn tagged(plan: &Plan, draft: &Draft, separator: &[u8], record: &[u8], row: Option<&str>) -> Option<Vec<u8>> {
     let mut message = Vec::new();
-    // What the whole message is recognised by begins it, up to its first field's end.
+    // What the whole message is recognised by begins it, as far as its fields are whole.
     if let Some((None, pattern)) = plan.identify_signs().first() {
         let sign = sample(pattern, &|_, _| None)?.into_bytes();
         let sign = sign.strip_prefix(record).unwrap_or(&sign);
-        if let Some(end) = sign.windows(separator.len().max(1)).position(|window| window == separator) {
+        if let Some(end) = sign.windows(separator.len().max(1)).rposition(|window| window == separator) {
             message.extend([record, &sign[..end], separator].concat());
         }
     }
@@ -52,6 +52,9 @@ fn tagged(plan: &Plan, draft: &Draft, separator: &[u8], record: &[u8]) -> Option
     };
     common(plan, draft).iter().for_each(&mut field);
     for observation in &draft.rows {
+        if let Some(row) = row {
+            field(&(row.to_owned(), String::new()));
+        }
         observation_texts(plan, observation).iter().for_each(&mut field);
     }
     Some(message)
@@ -101,14 +104,20 @@ fn laid_out(plan: &Plan, draft: &Draft, layout: &TextLayout<'_>) -> String {
 fn common(plan: &Plan, draft: &Draft) -> Vec<(String, String)> {
     let time = time_text(plan, draft.at);
     let patient = (draft.kind == Kind::Patient).then_some(draft.patient_id.as_str());
-    named(
+    let mut texts = named(
         plan,
         &[
             (Part::Specimen, Some(draft.specimen_id.as_str())),
             (Part::Patient, patient),
             (Part::At, time.as_deref()),
         ],
-    )
+    );
+    if let Some((recipe, value)) = plan.results_value()
+        && let Some(Place::Name(name)) = recipe.places.first()
+    {
+        texts.push((name.clone(), value.to_owned()));
+    }
+    texts
 }
 
 /// Free text has no letters for normal.

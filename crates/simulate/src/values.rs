@@ -96,7 +96,12 @@ pub(crate) fn reading(test: &Test, chance: &mut Chance) -> Reading {
         steps if steps > range.high => "H",
         _ => "N",
     };
-    Reading { text: decimal(steps, range.digits), flag: Some(flag) }
+    let mut text = decimal(steps, range.digits);
+    // Without a decimal sign the digits of such a test mean another number.
+    if range.digits == 0 && test.decimals.is_some_and(|decimals| decimals > 0) {
+        text.push_str(".0");
+    }
+    Reading { text, flag: Some(flag) }
 }
 
 /// Whether a test's values are words.
@@ -176,6 +181,13 @@ mod tests {
         assert!(
             reading(&sodium, &mut chance).text.parse::<u32>().is_ok_and(|value| (120..160).contains(&value))
         );
+    }
+
+    #[test]
+    fn a_test_of_implied_decimals_is_read_with_its_decimal_sign() {
+        let fibrinogen = Test { decimals: Some(1), ..test("Fibrinogen", Some("mg/dL"), None) };
+        let reading = reading(&fibrinogen, &mut Chance::new(1));
+        assert!(reading.text.ends_with(".0"), "{}", reading.text);
     }
 
     #[test]
