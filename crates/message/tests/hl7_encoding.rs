@@ -238,7 +238,7 @@ fn escapes_decode_to_the_delimiters_of_the_message_and_unknown_ones_stay() {
         (r"\F\\S\\T\\R\\E\", "|^&~\\", 0),
         (r"\E\T\E\", r"\T\", 0),
         (r"a\X0D\b", "a\rb", 0),
-        (r"a\X00D\b", "a\rb", 0),
+        (r"a\X00D\b", "a\rb", 1),
         (r"a\X000d\b\X000A\", "a\rb\n", 0),
         (r"\X48656C6c6F\", "Hello", 0),
         (r"one\.br\two", "one\ntwo", 0),
