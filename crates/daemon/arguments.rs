@@ -64,6 +64,11 @@ pub(crate) enum Command {
     /// Capture files: show, import, redact
     #[command(subcommand)]
     Capture(Capture),
+    /// Messages in the spool: list, show, follow
+    #[command(
+        after_help = "Examples:\n  labwire messages list --connection hematology-1 --config labwire.toml\n  labwire messages --follow --level results --config labwire.toml"
+    )]
+    Messages(Messages),
     /// Results in the spool
     #[command(subcommand)]
     Results(Results),
@@ -447,6 +452,72 @@ pub(crate) struct State {
     /// Print JSON, one object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Messages {
+    #[command(subcommand)]
+    pub(crate) command: Option<MessagesCommand>,
+    #[command(flatten)]
+    pub(crate) follow: MessagesFollow,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MessagesCommand {
+    /// List messages, newest last, without their content
+    #[command(after_help = "Example:\n  labwire messages list --specimen 26030200120 --config labwire.toml")]
+    List(MessagesList),
+    /// Show one message: the bytes, the records, or what was read and what became of it
+    #[command(
+        after_help = "Example:\n  labwire messages show 01932c07-8f5e-7cc0-8000-5f3b6f2a9d11 --level records --config labwire.toml"
+    )]
+    Show(MessagesShow),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MessagesList {
+    /// Only this connection
+    #[arg(long, value_name = "NAME")]
+    pub(crate) connection: Option<String>,
+    /// Only messages with a result of this specimen
+    #[arg(long, value_name = "ID")]
+    pub(crate) specimen: Option<String>,
+    /// Only messages behind this row, oldest first: the cursor of a page
+    #[arg(long, value_name = "ROW")]
+    pub(crate) after: Option<i64>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MessagesShow {
+    /// Id of the message, as `messages list` shows it
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// How far decoded
+    #[arg(long, default_value = "results", value_parser = ["raw", "records", "results"])]
+    pub(crate) level: String,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MessagesFollow {
+    /// Show messages as they arrive, until Ctrl-C
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Only this connection
+    #[arg(long, value_name = "NAME")]
+    pub(crate) connection: Option<String>,
+    /// Show each message so far decoded; without it, one line a message
+    #[arg(long, value_parser = ["raw", "records", "results"])]
+    pub(crate) level: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: State,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use labwire_admin::Limit;
 use labwire_admin::control::{Handler, Lines, Peer, Refusal, Request};
 use labwire_engine::{Handle, reports};
-use labwire_store::{Reader, StoreError};
+use labwire_store::{MessageFilter, Reader, StoreError};
 use serde_json::{Value, json};
 
 use crate::reload::{self, Reloader};
@@ -109,6 +109,19 @@ fn limit(request: &Request) -> Result<usize, Refusal> {
     }
 }
 
+fn message(reader: &Reader, request: &Request) -> Result<Vec<Value>, Refusal> {
+    let id = text(request, "id")?.ok_or_else(|| Refusal::bad_request("`id` must name a message"))?;
+    let id = id.parse().map_err(|error: String| Refusal::bad_request(error))?;
+    let level = text(request, "level")?.unwrap_or_else(|| "results".to_owned());
+    let level = reports::Level::from_word(&level)
+        .ok_or_else(|| Refusal::bad_request("`level` must be raw, records or results"))?;
+    match reports::message(reader, id, level) {
+        Ok(Some(lines)) => Ok(lines),
+        Ok(None) => Err(Refusal::new("not-found", "there is no message of this id")),
+        Err(error) => Err(refusal(&error)),
+    }
+}
+
 /// The answer to a command, from the spool.
 pub(crate) fn answer(reader: &Reader, request: &Request) -> Result<Vec<Value>, Refusal> {
     let found = match request.command.as_str() {
@@ -118,6 +131,16 @@ pub(crate) fn answer(reader: &Reader, request: &Request) -> Result<Vec<Value>, R
             text(request, "connection")?,
             limit(request)?,
         ),
+        "messages list" => {
+            let filter = MessageFilter {
+                connection: text(request, "connection")?,
+                specimen_id: text(request, "specimen")?,
+                after_row: request.arguments.get("after").and_then(Value::as_i64),
+                messages_max: limit(request)?,
+            };
+            reports::messages(reader, &filter)
+        }
+        "messages show" => return message(reader, request),
         "quarantine list" => reports::quarantine(reader, text(request, "connection")?, limit(request)?),
         "quarantine show" => {
             let id = request.arguments.get("id").and_then(Value::as_i64);

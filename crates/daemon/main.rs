@@ -14,6 +14,7 @@ mod findings;
 mod inherited;
 mod library;
 mod log_budget;
+mod messages;
 mod reload;
 mod replay;
 mod run;
@@ -61,6 +62,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Simulate(simulate) => simulate::simulate(&simulate),
         Command::Driver(driver) => driver::driver(&driver),
         Command::Capture(capture) => capture::capture(&capture),
+        Command::Messages(messages) => messages::messages(&messages),
         Command::Results(results) => state::results(&results),
         Command::Quarantine(quarantine) => state::quarantine(&quarantine),
         Command::Ledger(ledger) => state::ledger(&ledger),

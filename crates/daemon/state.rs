@@ -17,7 +17,7 @@ use crate::{check, control};
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 
 /// Asks the running daemon, or the spool itself when none runs.
-fn ask(state: &State, request: &Request) -> Result<Vec<Value>, Failure> {
+pub(crate) fn ask(state: &State, request: &Request) -> Result<Vec<Value>, Failure> {
     let site = check::load_site_alone(&state.config)?;
     match Client::connect(&site.control.socket, SILENCE_MAX) {
         Ok(mut client) => client.collect(request).map_err(|error| client_failure(&error)),

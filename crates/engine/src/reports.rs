@@ -1,10 +1,10 @@
 //! What commands show of the spool, as JSON objects: the same with and without a daemon.
 
 use jiff::Timestamp;
-use labwire_model::{Disposition, Outcome, OutcomeLine, Provenance};
+use labwire_model::{Diagnostic, Disposition, Outcome, OutcomeLine, Provenance};
 use labwire_store::{
-    Account, Ledger, ObservationState, QuarantineFilter, QuarantineItem, Reader, ResultFilter, Status,
-    StoreError,
+    Account, Ledger, MessageFilter, MessageId, MessageSummary, ObservationState, QuarantineFilter,
+    QuarantineItem, Reader, ResultFilter, Status, StoreError, StoredResult,
 };
 use serde_json::{Value, json};
 
@@ -30,30 +30,127 @@ pub fn results(
     let filter = ResultFilter { specimen_id, connection, messages_max: limit };
     let found = reader.results(&filter)?;
     let skip = found.len().saturating_sub(limit);
-    let lines = found.into_iter().skip(skip).map(|stored| {
-        let message_id = stored.message_id.to_string();
-        let provenance = Provenance {
-            tenant: Some(&stored.tenant),
-            connection: Some(&stored.connection),
-            driver: Some(&stored.driver),
-            driver_version: Some(&stored.driver_version),
-            message_id: Some(&message_id),
-        };
-        let disposition = match &stored.state {
-            ObservationState::Held { code, reason } => {
-                Disposition::Hold { code: code.clone(), reason: reason.clone() }
+    Ok(found.into_iter().skip(skip).map(result_line).collect())
+}
+
+fn result_line(stored: StoredResult) -> Value {
+    let message_id = stored.message_id.to_string();
+    let provenance = Provenance {
+        tenant: Some(&stored.tenant),
+        connection: Some(&stored.connection),
+        driver: Some(&stored.driver),
+        driver_version: Some(&stored.driver_version),
+        message_id: Some(&message_id),
+    };
+    let disposition = match &stored.state {
+        ObservationState::Held { code, reason } => {
+            Disposition::Hold { code: code.clone(), reason: reason.clone() }
+        }
+        ObservationState::Ignored { rule } => Disposition::Ignore { rule: rule.clone() },
+        _ => Disposition::Deliver,
+    };
+    let outcome = Outcome { observation: stored.observation, disposition };
+    let mut line = object(OutcomeLine::new(provenance, &outcome));
+    line["state"] = stored.state.as_str().into();
+    line["received_at"] = time(stored.at.wall_ms);
+    line["possible_repeat"] = stored.possible_repeat.into();
+    line
+}
+
+/// Received messages: the newest `messages_max`, or those behind a row, oldest first. Nothing of their
+/// content is shown.
+///
+/// # Errors
+/// When the spool cannot be read.
+pub fn messages(reader: &Reader, filter: &MessageFilter) -> Result<Vec<Value>, StoreError> {
+    Ok(reader.messages(filter)?.iter().map(message_line).collect())
+}
+
+fn message_line(message: &MessageSummary) -> Value {
+    json!({
+        "type": "message",
+        "row": message.row,
+        "message_id": message.id.to_string(),
+        "tenant": message.tenant,
+        "connection": message.connection,
+        "received_at": time(message.at.wall_ms),
+        "driver": message.driver,
+        "driver_version": message.driver_version,
+        "kind": object(message.kind),
+        "state": message.state.as_str(),
+        "control_id": message.control_id,
+        "observations": message.observations,
+        "held": message.held,
+        "bytes": message.raw_bytes,
+        "duplicate_of": message.duplicate_of.map(|id| id.to_string()),
+        "possible_repeat": message.possible_repeat,
+    })
+}
+
+/// One message: its line, then as much of it as `level` asks for.
+///
+/// # Errors
+/// When the spool cannot be read.
+pub fn message(reader: &Reader, id: MessageId, level: Level) -> Result<Option<Vec<Value>>, StoreError> {
+    let Some(stored) = reader.message(id)? else { return Ok(None) };
+    let mut lines = vec![message_line(&stored.summary)];
+    match level {
+        Level::Raw => lines.push(json!({ "type": "raw", "text": labwire_capture::escape(&stored.raw) })),
+        Level::Records => {
+            let ends = |byte: &u8| matches!(*byte, b'\r' | b'\n');
+            let mut at = 0;
+            let mut number = 0_usize;
+            for record in stored.raw.split(ends) {
+                if !record.is_empty() {
+                    number += 1;
+                    let text = labwire_capture::escape(record);
+                    lines.push(json!({ "type": "record", "record": number, "byte": at, "text": text }));
+                }
+                at += record.len() + 1;
             }
-            ObservationState::Ignored { rule } => Disposition::Ignore { rule: rule.clone() },
-            _ => Disposition::Deliver,
-        };
-        let outcome = Outcome { observation: stored.observation.clone(), disposition };
-        let mut line = object(OutcomeLine::new(provenance, &outcome));
-        line["state"] = stored.state.as_str().into();
-        line["received_at"] = time(stored.at.wall_ms);
-        line["possible_repeat"] = stored.possible_repeat.into();
-        line
-    });
-    Ok(lines.collect())
+            lines.extend(stored.decoded.diagnostics.iter().map(diagnostic_line));
+        }
+        Level::Results => {
+            lines.extend(reader.results_of(id)?.into_iter().map(result_line));
+            lines.extend(stored.decoded.diagnostics.iter().map(diagnostic_line));
+        }
+    }
+    Ok(Some(lines))
+}
+
+fn diagnostic_line(found: &Diagnostic) -> Value {
+    json!({
+        "type": "diagnostic",
+        "code": found.code,
+        "byte": found.position.byte,
+        "record": found.position.record,
+        "path": (!found.position.path.is_empty()).then_some(&found.position.path),
+        "reason": found.reason,
+    })
+}
+
+/// How far a message is shown decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// The bytes as sent, control characters by name.
+    Raw,
+    /// Record by record, with the diagnostics that name them.
+    Records,
+    /// What the profile read, and what became of each observation.
+    Results,
+}
+
+impl Level {
+    /// The level of a word of the command line.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "raw" => Some(Self::Raw),
+            "records" => Some(Self::Records),
+            "results" => Some(Self::Results),
+            _ => None,
+        }
+    }
 }
 
 fn quarantine_line(item: &QuarantineItem) -> Value {

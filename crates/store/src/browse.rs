@@ -39,11 +39,13 @@ impl Reader {
                 .sql
                 .prepare(&format!(
                     "SELECT {MESSAGE} FROM message
-                     WHERE id > ?1 AND (?2 IS NULL OR connection = ?2) ORDER BY id {order} LIMIT ?3"
+                     WHERE id > ?1 AND (?2 IS NULL OR connection = ?2)
+                       AND (?4 IS NULL OR id IN (SELECT message FROM message_specimen WHERE specimen_id = ?4))
+                     ORDER BY id {order} LIMIT ?3"
                 ))
                 .map_err(failed)?;
             let mut rows = statement
-                .query(params![after, filter.connection, limit(filter.messages_max)])
+                .query(params![after, filter.connection, limit(filter.messages_max), filter.specimen_id])
                 .map_err(failed)?;
             let mut found = Vec::new();
             while let Some(row) = rows.next().map_err(failed)? {
@@ -101,6 +103,25 @@ impl Reader {
             let mut found = Vec::new();
             while let Some(row) = rows.next().map_err(failed)? {
                 self.add_results(&RawMessage::read(row)?, filter, &mut found)?;
+            }
+            Ok(found)
+        })
+    }
+
+    /// Observations of one message with where each stands; none when there is no such message.
+    ///
+    /// # Errors
+    /// As every read.
+    pub fn results_of(&self, id: MessageId) -> Result<Vec<StoredResult>, StoreError> {
+        self.snapshot(|| {
+            let mut statement = self
+                .sql
+                .prepare(&format!("SELECT {MESSAGE}, {BODIES} FROM message WHERE uuid = ?1"))
+                .map_err(failed)?;
+            let mut rows = statement.query([id.0.as_bytes().as_slice()]).map_err(failed)?;
+            let mut found = Vec::new();
+            if let Some(row) = rows.next().map_err(failed)? {
+                self.add_results(&RawMessage::read(row)?, &ResultFilter::default(), &mut found)?;
             }
             Ok(found)
         })

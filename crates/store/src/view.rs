@@ -173,6 +173,8 @@ pub struct ResultFilter {
 pub struct MessageFilter {
     /// Only this connection.
     pub connection: Option<String>,
+    /// Only messages with a result of this specimen id, as the profile reads it.
+    pub specimen_id: Option<String>,
     /// Only rows behind this one ([`MessageSummary::row`]), in the order of receipt; without it
     /// the newest.
     pub after_row: Option<i64>,
