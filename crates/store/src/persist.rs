@@ -52,7 +52,7 @@ fn completed_before(transaction: &Transaction<'_>, persist: &Persist) -> Result<
         return Ok(None);
     }
     let mut statement = transaction.sql.prepare_cached(
-        "SELECT uuid, identity, duplicate_of, possible_repeat FROM message
+        "SELECT uuid, identity, duplicate_of, possible_repeat, id FROM message
          WHERE connection = ?1 AND transmission = ?2 AND identity IS NOT NULL ORDER BY sequence",
     )?;
     let mut rows = statement.query(params![persist.connection, signed(persist.transmission)])?;
@@ -63,11 +63,15 @@ fn completed_before(transaction: &Transaction<'_>, persist: &Persist) -> Result<
             return Ok(None);
         }
         let first: Option<i64> = row.get(2)?;
-        found.push((message_id(row, 0)?, first, row.get::<_, bool>(3)?));
+        found.push((message_id(row, 0)?, first, row.get::<_, bool>(3)?, row.get::<_, i64>(4)?));
     }
     drop(rows);
     let mut filed = Vec::with_capacity(found.len());
-    for (message, first, possible_repeat) in found {
+    for ((message, first, possible_repeat, row), repeat) in found.into_iter().zip(&persist.completes) {
+        // What broke off since that commit is told of by the repeat alone.
+        for resolves in repeat.resolves.iter().filter(|one| one.transmission != persist.transmission) {
+            incomplete::settle(transaction, &persist.connection, *resolves, row, persist.frame.at)?;
+        }
         let fresh = match first {
             Some(first) if possible_repeat => Fresh::PossibleRepeat(transaction.id_of(first)?),
             Some(first) => Fresh::Repeat(transaction.id_of(first)?),

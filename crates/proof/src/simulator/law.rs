@@ -126,13 +126,13 @@ pub(super) fn ask_at_the_end(books: &Books, store: &Store) -> Result<(), String>
 }
 
 /// What broke off before its whole repeat came is settled by it. What a half-open line gives up only behind
-/// that repeat waits for a person.
+/// that repeat, or while it is on its way to the disk, waits for a person.
 fn whole_repeats_settle(store: &Store) -> Result<(), String> {
     let broke_off = |state: State| matches!(state, State::Incomplete | State::Settled);
     for (place, torn) in store.rows.iter().enumerate().filter(|(_, row)| row.state == State::Incomplete) {
         let behind = store.rows[place + 1..]
             .iter()
-            .position(|row| !broke_off(row.state) && begins(&row.raw, &torn.raw));
+            .position(|row| !broke_off(row.state) && row.decided > place && begins(&row.raw, &torn.raw));
         let Some(behind) = behind else { continue };
         let until = place + 1 + behind;
         let remembered = store.rows[place..until].iter().filter(|row| broke_off(row.state)).count();

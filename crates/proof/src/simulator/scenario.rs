@@ -36,8 +36,9 @@ pub enum Medium {
 /// Chances in a thousand of what a line does to a byte.
 ///
 /// A frame is hurt at most once. That is what its checksum promises to find; two errors may cancel out.
-/// Nor does the line ever make a reply, a bid or the beginning of a frame out of something else: E1381
-/// numbers no reply, so no machine could tell a forged one from a true one.
+/// Nor does the line ever make a reply, a bid, the beginning or the end of a frame out of something else:
+/// E1381 numbers no reply, so no machine could tell a forged one from a true one, and of the ends that a
+/// line makes one in 256 has the checksum behind it that it needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hurt {
     /// It vanishes.

@@ -42,6 +42,8 @@ pub(super) struct Row {
     identity: Option<(Option<String>, Vec<u8>)>,
     kind: MessageKind,
     pub(super) state: State,
+    /// How many rows were there when what it settles was decided.
+    pub(super) decided: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -80,18 +82,23 @@ impl Store {
     ///
     /// # Errors
     /// The real spool says something else.
-    pub(super) fn persist(&mut self, persist: &Persist) -> Result<(), String> {
+    pub(super) fn persist(&mut self, persist: &Persist, decided: usize) -> Result<(), String> {
         self.commits += 1;
         let mut expected = Vec::new();
         if let Some(before) = self.completed_before(persist) {
             expected = before;
+            for message in &persist.completes {
+                for place in self.settled_by(message) {
+                    self.rows[place].state = State::Settled;
+                }
+            }
         } else if persist.completes.is_empty() {
             self.keep_frame(persist);
         } else {
             self.frames.retain(|one| one.transmission != persist.transmission);
             let first = self.rows.len();
             for message in &persist.completes {
-                expected.push(self.file(persist.transmission, first, message));
+                expected.push(self.file(persist.transmission, first, message, decided));
             }
             if let Some((transmission, text)) = &persist.carry {
                 let frame = RecoveredFrame { number: None, ends_chain: false, bytes: text.clone() };
@@ -134,10 +141,9 @@ impl Store {
         }
     }
 
-    fn file(&mut self, transmission: u64, unit: usize, message: &labwire_session::Message) -> usize {
-        let decoded = &message.decoded;
-        let identity = (decoded.control_id.clone(), decoded.identity.clone());
-        let settles: Vec<usize> = message
+    /// The places of what broke off and is settled by a message.
+    fn settled_by(&self, message: &labwire_session::Message) -> Vec<usize> {
+        message
             .resolves
             .iter()
             .filter_map(|resolves| {
@@ -145,7 +151,19 @@ impl Store {
                     row.state == State::Incomplete && row.transmission == resolves.transmission
                 })
             })
-            .collect();
+            .collect()
+    }
+
+    fn file(
+        &mut self,
+        transmission: u64,
+        unit: usize,
+        message: &labwire_session::Message,
+        decided: usize,
+    ) -> usize {
+        let decoded = &message.decoded;
+        let identity = (decoded.control_id.clone(), decoded.identity.clone());
+        let settles = self.settled_by(message);
         let same = self
             .rows
             .iter()
@@ -177,6 +195,7 @@ impl Store {
             identity: Some(identity),
             kind: decoded.kind,
             state,
+            decided,
         });
         self.rows.len() - 1
     }
@@ -199,6 +218,7 @@ impl Store {
                 identity: None,
                 kind: incomplete.decoded.kind,
                 state: State::Incomplete,
+                decided: self.rows.len(),
             });
         }
         match &mut self.real {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use core::time::Duration;
 
-use labwire_link::control::{ACK, ENQ, EOT, NAK, STX};
+use labwire_link::control::{ACK, ENQ, EOT, ETB, ETX, NAK, STX};
 use labwire_testkit::{Chunks, Seed};
 
 use super::scenario::Hurt;
@@ -132,7 +132,7 @@ impl Wire {
     /// Whether the byte, made by the line itself, would say something that nobody said.
     fn forges(&self, byte: u8) -> bool {
         match self.writer {
-            Writer::Analyzer => matches!(byte, ENQ | STX),
+            Writer::Analyzer => matches!(byte, ENQ | STX | ETX | ETB),
             Writer::Host => matches!(byte, ACK | NAK | EOT | ENQ | STX),
         }
     }

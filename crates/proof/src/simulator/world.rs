@@ -52,6 +52,8 @@ struct Job {
     due: Duration,
     request: Request,
     fails: bool,
+    /// How many rows were there when it was asked for.
+    rows: usize,
 }
 
 /// What can happen next.
@@ -210,7 +212,7 @@ impl World {
                 Request::Close(_) => false,
             };
             let due = self.jobs.back().map_or(self.now, |last| last.due.max(self.now)) + takes;
-            self.jobs.push_back(Job { due, request, fails });
+            self.jobs.push_back(Job { due, request, fails, rows: self.store.rows.len() });
         }
     }
 
@@ -316,7 +318,7 @@ impl World {
             Request::Persist { conversation, persist } => {
                 let token: Token = persist.token;
                 if !job.fails {
-                    self.store.persist(&persist)?;
+                    self.store.persist(&persist, job.rows)?;
                 }
                 let durable = if job.fails { "refused" } else { "durable" };
                 self.history.note(self.now, || {
