@@ -52,12 +52,6 @@ const FILES: &[(&str, &str)] = &[
     ("content.txt", include_str!("conformance/content.txt")),
 ];
 
-/// Cases that nobody has written yet, one id a line.
-const OPEN: &str = include_str!("conformance/open.txt");
-
-/// With this in the environment an unwritten case is a failure.
-const COMPLETE: &str = "LABWIRE_CONFORMANCE_COMPLETE";
-
 /// Cases at a time. Some wait for a daemon most of their time.
 const RUNNERS: usize = 4;
 
@@ -78,10 +72,6 @@ fn table() -> Table {
         table.read(name, content);
     }
     table
-}
-
-fn open() -> BTreeSet<&'static str> {
-    OPEN.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
 
 fn run_part(table: &Table, part: &Part) -> Result<(), String> {
@@ -147,32 +137,24 @@ fn run_all(table: &Table) -> Vec<Verdict> {
 #[test]
 fn every_case_comes_out_as_the_table_says() {
     let table = table();
-    let mut report = Report::new(run_all(&table).into_iter().zip(&table.cases));
-    let is_complete = std::env::var_os(COMPLETE).is_some();
-    for id in open() {
-        report.add_open(id, is_complete);
-    }
+    let report = Report::new(run_all(&table).into_iter().zip(&table.cases));
     println!("{report}");
     let failures = report.failures();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
 #[test]
-fn every_case_of_the_lists_is_written_once_or_open() {
+fn every_case_of_the_lists_is_written_once() {
     let table = table();
     let mut written = BTreeSet::new();
     for case in &table.cases {
         assert!(written.insert(case.id.as_str()), "{} is written twice", case.id);
     }
     let required = required::all();
-    let open = open();
-    let unknown: Vec<_> = written.union(&open).filter(|id| !required.contains(**id)).collect();
+    let unknown: Vec<_> = written.iter().filter(|id| !required.contains(**id)).collect();
     assert!(unknown.is_empty(), "no list has these: {unknown:?}");
-    let missing: Vec<_> =
-        required.iter().filter(|id| !written.contains(id.as_str()) && !open.contains(id.as_str())).collect();
+    let missing: Vec<_> = required.iter().filter(|id| !written.contains(id.as_str())).collect();
     assert!(missing.is_empty(), "nobody has written these: {missing:?}");
-    let done: Vec<_> = open.intersection(&written).collect();
-    assert!(done.is_empty(), "these are written and no longer open: {done:?}");
 }
 
 #[test]

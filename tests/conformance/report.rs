@@ -16,8 +16,6 @@ pub(crate) enum Verdict {
     Decision(String),
     /// It needs what is not built.
     Later(String),
-    /// Nobody has written it.
-    Open,
 }
 
 struct Line {
@@ -41,11 +39,6 @@ impl Report {
             verdict,
         };
         Self { lines: cases.map(line).collect() }
-    }
-
-    pub(crate) fn add_open(&mut self, id: &str, fails: bool) {
-        let verdict = if fails { Verdict::Fail("nobody has written it".to_owned()) } else { Verdict::Open };
-        self.lines.push(Line { id: id.to_owned(), clause: String::new(), title: String::new(), verdict });
     }
 
     /// Everything for which the run must not end well.
@@ -80,20 +73,18 @@ impl fmt::Display for Report {
                 Verdict::Fail(why) => ("FAIL", Some(why)),
                 Verdict::Decision(why) => ("decision", Some(why)),
                 Verdict::Later(why) => ("later", Some(why)),
-                Verdict::Open => ("open", None),
             };
             write!(f, "{:<width$}  {:<7} {word:<8} {}", line.clause, line.id, line.title)?;
             writeln!(f, "{}", why.map(|why| format!(" — {why}")).unwrap_or_default())?;
         }
         write!(
             f,
-            "{} cases: {} pass, {} FAIL, {} decision, {} later, {} open",
+            "{} cases: {} pass, {} FAIL, {} decision, {} later",
             self.lines.len(),
             self.count(|verdict| *verdict == Verdict::Pass),
             self.count(|verdict| matches!(verdict, Verdict::Fail(_))),
             self.count(|verdict| matches!(verdict, Verdict::Decision(_))),
             self.count(|verdict| matches!(verdict, Verdict::Later(_))),
-            self.count(|verdict| *verdict == Verdict::Open),
         )
     }
 }
