@@ -308,7 +308,8 @@ fn evidence(site: &Site, specimen_id: &str) -> Vec<String> {
 }
 
 fn judge(kills: u64, books: &[Books], site: &Site) -> Verdict {
-    let rows = &site.lis_rows();
+    // The books hold what was measured; some profiles send it as a part of its field.
+    let rows = &site.lis_texts();
     let key = |message: &Message, test: &str, value: &str| {
         (message.specimen_id.clone(), test.to_owned(), value.to_owned())
     };

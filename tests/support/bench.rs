@@ -7,7 +7,7 @@ mod analyzer;
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use analyzer::{Analyzer, Books};
 
-use crate::support::{Daemon, Site, eventually, http_get};
+use crate::support::{Daemon, Site, eventually, free_address, http_get};
 
 /// Connections of each kind; a test takes one for itself.
 const CONNECTIONS: usize = 52;
@@ -104,8 +104,6 @@ impl Bench {
         site.extra("\n[capture]\nenabled = false\n");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        // Held together until all are chosen, so that none is given out twice.
-        let mut listeners = Vec::new();
         let mut free = BTreeMap::new();
         for kind in Kind::ALL {
             for number in 1..=connections(kind) {
@@ -117,16 +115,13 @@ impl Bench {
                     let terminal = open_terminal(&runtime, &device);
                     At::Device(device, Some(terminal))
                 } else {
-                    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-                    let address = listener.local_addr().unwrap();
-                    listeners.push(listener);
+                    let address = free_address();
                     site.connection(&connection, kind.driver(), &format!("tcp.listen = \"{address}\""));
                     At::Address(address)
                 };
                 free.entry(kind).or_insert_with(Vec::new).push(Place { connection, at });
             }
         }
-        drop(listeners);
         let daemon = Mutex::new(Some(site.start()));
         Self { daemon, site, free: Mutex::new(free), runtime }
     }

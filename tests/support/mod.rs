@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for something that must come before it fails.
@@ -24,9 +25,22 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
     }
 }
 
-/// An address on the loopback that nobody listens on at this moment.
+/// The first port of those that this process gives out. Processes begin apart; all of them stay below the
+/// ports that the system gives to callers, so that none is taken while a daemon is down.
+static PORT: AtomicU32 = AtomicU32::new(0);
+const PORT_FIRST: u32 = 10_000;
+const PORTS: u32 = 22_000;
+
+/// An address on the loopback that nobody listens on, and that no other test of this process gets.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let begin = std::process::id().wrapping_mul(97);
+    loop {
+        let number = begin.wrapping_add(PORT.fetch_add(1, Ordering::Relaxed)) % PORTS + PORT_FIRST;
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(number).unwrap()));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// A site of its own: directory, configuration, stores.
@@ -155,17 +169,26 @@ impl Site {
             .collect()
     }
 
-    /// How often each (specimen, test, value) is in the LIS database.
+    /// How often each (specimen, test, value as sent) is in the LIS database.
     pub(crate) fn lis_rows(&self) -> BTreeMap<(String, String, String), u64> {
+        self.lis_rows_with("value")
+    }
+
+    /// The same with the part of the field that the profile names in place of the whole field.
+    pub(crate) fn lis_texts(&self) -> BTreeMap<(String, String, String), u64> {
+        self.lis_rows_with("text")
+    }
+
+    fn lis_rows_with(&self, column: &str) -> BTreeMap<(String, String, String), u64> {
         let Ok(lis) = rusqlite::Connection::open_with_flags(
             self.lis(),
             rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
         ) else {
             return BTreeMap::new();
         };
-        let Ok(mut query) = lis.prepare(
-            "select coalesce(specimen_id, ''), coalesce(analyzer_test, ''), coalesce(value, ''), count(*) from result group by 1, 2, 3",
-        ) else {
+        let Ok(mut query) = lis.prepare(&format!(
+            "select coalesce(specimen_id, ''), coalesce(analyzer_test, ''), coalesce({column}, ''), count(*) from result group by 1, 2, 3",
+        )) else {
             return BTreeMap::new();
         };
         let rows =
