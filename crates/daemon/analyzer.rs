@@ -45,11 +45,7 @@ pub(crate) async fn live(
     let mut buffer = [0; 4096];
     let mut step = simulator.step(origin.elapsed(), Input::Opened);
     loop {
-        for bytes in core::mem::take(&mut step.writes) {
-            if wire.write_all(&bytes).await.is_err() {
-                return gone(simulator, origin, &mut told);
-            }
-        }
+        // Before anything is waited for: who stops waiting must have heard what the simulator knows.
         let mut ended = None;
         for event in core::mem::take(&mut step.events) {
             match event {
@@ -58,6 +54,11 @@ pub(crate) async fn live(
                 _ => {}
             }
             told(event);
+        }
+        for bytes in core::mem::take(&mut step.writes) {
+            if wire.write_all(&bytes).await.is_err() {
+                return gone(simulator, origin, &mut told);
+            }
         }
         if let Some(ended) = ended {
             // What was written must reach the host before the line goes.
