@@ -1,5 +1,5 @@
 //! Character sets, applied last: after the cuts and after the escape sequences. Where a byte that looks
-//! like a delimiter may be part of a character, [`transcode`] comes first instead.
+//! like a delimiter may be part of a character, [`transcode()`] comes first instead.
 
 mod transcode;
 mod transliterate;
